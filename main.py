@@ -1,0 +1,66 @@
+"""Composition root: settings → host → application. ``python main.py`` and ``uvicorn main:app`` both start it."""
+
+import importlib
+import os
+import sys
+
+import uvicorn
+
+from multi_actor.actors.responder import Responder, TemplateResponder
+from multi_actor.app import create_app
+from multi_actor.contracts import APP_ID, PUBSUB
+from multi_actor.errors import StartupError
+from multi_actor.hosting.abc import ActorHost
+from multi_actor.hosting.embedded import EmbeddedHost
+from multi_actor.hosting.stores import SqliteStore
+from multi_actor.settings import Settings
+
+GRACEFUL_SECONDS = 7
+
+
+def build_host(settings: Settings) -> ActorHost:
+    """Return the host that the settings, or the presence of a sidecar, ask for.
+
+    Raises:
+        StartupError: there is none of that kind.
+    """
+    sidecar = "DAPR_HTTP_PORT" in os.environ or "DAPR_GRPC_PORT" in os.environ
+    if settings.actor_host == "dapr" or (settings.actor_host == "auto" and sidecar):
+        raise StartupError("ACTOR_HOST: this release runs actors on the embedded host only; set ACTOR_HOST=embedded")
+    store = SqliteStore(settings.state_file, sync=settings.state_sync)
+    return EmbeddedHost(store, app_id=APP_ID, pubsub=PUBSUB, turn_timeout=settings.request_timeout_seconds)
+
+
+def build_responder(name: str) -> Responder:
+    """Return the responder ``template``, or what ``package.module:factory`` makes.
+
+    Raises:
+        StartupError: there is no such factory.
+    """
+    if name == "template":
+        return TemplateResponder()
+    module, _, factory = name.partition(":")
+    try:
+        responder: Responder = getattr(importlib.import_module(module), factory)()
+    except (ImportError, AttributeError, ValueError) as error:
+        raise StartupError(
+            f"RESPONDER: {name!r} is neither 'template' nor 'package.module:factory': {error}"
+        ) from error
+    return responder
+
+
+try:
+    settings = Settings.from_environment()
+    app = create_app(settings, build_host(settings), build_responder(settings.responder))
+except StartupError as error:
+    sys.exit(f"multi-actor cannot start: {error}")
+
+if __name__ == "__main__":
+    uvicorn.run(
+        app,
+        host=settings.listen,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )

@@ -1,0 +1,188 @@
+"""The outbox: an event is saved in the transaction of the turn that it tells of, and published after it.
+
+https://microservices.io/patterns/data/transactional-outbox.html; Dapr's own outbox covers its state API only, not
+actor state. An event is dropped from the outbox when its consumer's *watermark* covers it, not when the broker has
+taken it: a broker may lose what it took.
+"""
+
+import asyncio
+import logging
+import time
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextvars import Context
+from datetime import timedelta
+from typing import Any, TypedDict
+
+from dapr.actor import ActorId
+from dapr.actor.runtime.context import ActorRuntimeContext
+
+from multi_actor.actors.transactional import TransactionalActor
+from multi_actor.logs import correlation_id
+
+_log = logging.getLogger(__name__)
+
+REMINDER = "outbox"
+PERIOD = timedelta(seconds=15)
+"""An event that was lost is published again within two periods."""
+ASK_EVERY = 16
+"""Events that wait before the consumer is asked for its watermark: the reply path stays free of it."""
+
+Publish = Callable[[Mapping[str, Any], str], Awaitable[None]]
+"""Publishes one event under an id; returns once the broker has it."""
+
+
+class Pending(TypedDict):
+    """An event that waits in the outbox, with the id of the request that caused it."""
+
+    event: Mapping[str, Any]
+    correlation_id: str
+
+
+class Publisher:
+    """Publishes off the reply path, in tasks that ``flush`` waits for."""
+
+    def __init__(self, publish: Publish) -> None:
+        self.publish = publish
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def soon(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do ``work`` after this turn; it belongs to no turn and no call chain, so its context is a new one."""
+        task = asyncio.get_running_loop().create_task(work, context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def flush(self) -> None:
+        """Return once all that was begun has ended."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+
+class OutboxActor(TransactionalActor):
+    """An actor that publishes what its turns did, at least once, whatever dies in between.
+
+    Its events are numbered from 1. Those after ``first`` up to ``sequence`` wait, each under a key of its own. A
+    reminder is armed before an event is saved; while something waits it publishes again what is not covered, and
+    it lapses when nothing does.
+    """
+
+    def __init__(
+        self, ctx: ActorRuntimeContext, actor_id: ActorId, *, publisher: Publisher, outbox_limit: int
+    ) -> None:
+        super().__init__(ctx, actor_id)
+        self._publisher = publisher
+        self._outbox_limit = outbox_limit
+        self._outbox_key = f"outbox-{actor_id.id}"
+        self._covered = 0  # the highest watermark heard of: a hint, which the next turn that stages makes use of
+        self._trusted_until = 0.0  # monotonic seconds; until then a reminder is taken to be armed
+        self._staged: list[Pending] = []
+
+    # -- what a subclass says
+
+    @abstractmethod
+    async def _watermark(self) -> int:
+        """Ask the consumer: every event up to this number has reached it."""
+
+    @abstractmethod
+    def _describe(self) -> str:
+        """Name the events in the log."""
+
+    # -- what a subclass calls within its turn
+
+    async def _next_sequence(self) -> int:
+        return int((await self._numbers())[1]) + 1
+
+    async def _outbox_is_full(self) -> bool:
+        """Whether one more event would be too many, the consumer's own word on it included."""
+        first, sequence = await self._numbers()
+        waiting = sequence - max(first, self._covered)
+        if waiting < self._outbox_limit:
+            return False
+        await self._ask_watermark()
+        return sequence - max(first, self._covered) >= self._outbox_limit
+
+    async def _stage(self, event: Mapping[str, Any]) -> None:
+        """Have ``event`` published once this turn is saved; it takes the next number."""
+        first, sequence = await self._numbers()
+        sequence += 1
+        pending = Pending(event=event, correlation_id=correlation_id.get())
+        await self._set(self._event_key(sequence), pending)
+        await self._drop_covered(first, sequence)
+        self._staged.append(pending)
+        if time.monotonic() >= self._trusted_until:
+            await self.register_reminder(REMINDER, b"", PERIOD, PERIOD)
+            self._trust_reminder()
+
+    # -- the turn
+
+    async def _save(self) -> None:
+        await super()._save()
+        if self._staged:
+            staged, self._staged = self._staged, []
+            first, sequence = await self._numbers()
+            ask = sequence - first >= ASK_EVERY
+            self._publisher.soon(self._publish(staged, ask=ask))
+
+    def _on_roll_back(self) -> None:
+        self._staged.clear()
+
+    async def receive_reminder(
+        self,
+        name: str,  # noqa: ARG002  # the SDK's signature
+        state: bytes,  # noqa: ARG002
+        due_time: timedelta,  # noqa: ARG002
+        period: timedelta,  # noqa: ARG002
+        ttl: timedelta | None = None,  # noqa: ARG002
+    ) -> None:
+        """Publish again what the consumer has not seen; take the reminder back when that is nothing."""
+        first, sequence = await self._numbers()
+        if sequence > first:
+            # If the consumer cannot be asked it could not be reached by an event either: this raises, and the
+            # next period tries again.
+            self._covered = max(self._covered, await self._watermark())
+            first = await self._drop_covered(first, sequence)
+        if sequence > first:
+            waiting = [await self._get(self._event_key(number), None) for number in range(first + 1, sequence + 1)]
+            self._staged = [pending for pending in waiting if pending]
+            self._trust_reminder()
+            return
+        await self.unregister_reminder(REMINDER)
+        self._trusted_until = 0.0
+
+    # -- the outbox
+
+    async def _numbers(self) -> tuple[int, int]:
+        first, sequence = await self._get(self._outbox_key, (0, 0))
+        return first, sequence
+
+    def _event_key(self, number: int) -> str:
+        return f"event-{self.id.id}-{number}"
+
+    def _trust_reminder(self) -> None:
+        # It fires every period. One that has not for three is lost, and the next turn arms it anew.
+        self._trusted_until = time.monotonic() + 3 * PERIOD.total_seconds()
+
+    async def _drop_covered(self, first: int, sequence: int) -> int:
+        covered = min(max(first, self._covered), sequence)
+        for number in range(first + 1, covered + 1):
+            await self._state_manager.try_remove_state(self._event_key(number))
+        await self._set(self._outbox_key, [covered, sequence])
+        return covered
+
+    async def _ask_watermark(self) -> None:
+        try:
+            self._covered = max(self._covered, await self._watermark())
+        except Exception as error:  # noqa: BLE001  # a hint: the reminder asks again
+            _log.warning("%s: the consumer of events was not reached: %s", self._describe(), error)
+
+    async def _publish(self, staged: list[Pending], *, ask: bool) -> None:
+        for pending in staged:
+            correlation_id.set(pending["correlation_id"])
+            try:
+                await self._publisher.publish(pending["event"], pending["event"]["event_id"])
+            except Exception as error:  # noqa: BLE001  # the event is saved: the reminder publishes it
+                _log.warning("event for %s was not published, it waits: %s", self._describe(), error)
+            else:
+                _log.info("Published event for %s", self._describe())
+        if ask:
+            await self._ask_watermark()

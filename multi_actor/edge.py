@@ -1,0 +1,144 @@
+"""What every HTTP request passes through: its id, the sidecar's token, the size of its body, its time."""
+
+import asyncio
+import hmac
+import json
+import logging
+import re
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from multi_actor.errors import StartupError
+from multi_actor.logs import correlation_id
+
+_log = logging.getLogger(__name__)
+_SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:/+=@-]{1,128}")
+_SIDECAR = re.compile(r"/(actors|dapr)/|/(subscribe|dead-letter)/?$")
+SIDECAR_BODY_BYTES = 4 * 1024 * 1024
+RETRY_AFTER_SECONDS = 1
+
+
+class Deadlines:
+    """Every request under way ends within ``seconds``, and within ``drain_seconds`` once the instance is to stop."""
+
+    def __init__(self, *, seconds: float, drain_seconds: float = 5.0) -> None:
+        self._seconds = seconds
+        self._drain_seconds = drain_seconds
+        self._running: set[asyncio.Timeout] = set()
+
+    @asynccontextmanager
+    async def request(self) -> AsyncIterator[None]:
+        """Raise ``TimeoutError`` at the request's deadline."""
+        async with asyncio.timeout(self._seconds) as timeout:
+            self._running.add(timeout)
+            try:
+                yield
+            finally:
+                self._running.discard(timeout)
+
+    def drain(self) -> None:
+        """Bring the deadlines of the requests under way forward."""
+        latest = asyncio.get_running_loop().time() + self._drain_seconds
+        for timeout in self._running:
+            when = timeout.when()
+            if when is None or when > latest:
+                timeout.reschedule(latest)
+
+
+class Edge:
+    """ASGI middleware. Errors have one shape, ``{"detail": …}``; a traceback goes to the log only."""
+
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int, deadlines: Deadlines, token: str | None) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+        self._deadlines = deadlines
+        self._token = token.encode() if token else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._request(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._app(scope, receive, _plain_failure(send))
+        else:
+            await self._app(scope, receive, send)
+
+    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        given = headers.get(b"x-request-id", b"")
+        request_id = given.decode() if _SANE_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        correlation_id.set(request_id)
+        answer = _Answer(send, request_id)
+        sidecar = _SIDECAR.match(scope["path"]) is not None
+        if sidecar and self._token and not hmac.compare_digest(headers.get(b"dapr-api-token", b""), self._token):
+            await answer.error(401, "Missing or wrong dapr-api-token")
+            return
+        limit = SIDECAR_BODY_BYTES if sidecar else self._max_body_bytes
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > limit:
+            await answer.error(413, f"Body over {limit} bytes")
+            return
+        try:
+            async with self._deadlines.request():
+                await self._app(scope, _counted(receive, limit), answer.send)
+        except TimeoutError:
+            _log.warning("%s %s was not answered in time", scope["method"], scope["path"])
+            await answer.error(503, "Not answered in time; the same request may be sent again")
+        except Exception:  # noqa: BLE001  # the HTTP edge
+            _log.exception("%s %s failed", scope["method"], scope["path"])
+            await answer.error(500, "Internal error")
+
+
+class _Answer:
+    """The answer under way: carries the request's id, and an error if nothing was sent yet."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self._begun = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._begun = True
+            MutableHeaders(scope=message)["X-Request-ID"] = self._request_id
+        await self._send(message)
+
+    async def error(self, status: int, detail: str) -> None:
+        if self._begun:
+            return
+        headers = [(b"content-type", b"application/json")]
+        if status == 503:  # noqa: PLR2004
+            headers.append((b"retry-after", str(RETRY_AFTER_SECONDS).encode()))
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": json.dumps({"detail": detail}).encode()})
+
+
+def _counted(receive: Receive, limit: int) -> Receive:
+    """Pass a body on up to ``limit`` bytes; past it the reader gets a 413 and no more is read."""
+    read = 0
+
+    async def counted() -> Message:
+        nonlocal read
+        message = await receive()
+        if message["type"] == "http.request":
+            read += len(message.get("body", b""))
+            if read > limit:
+                raise HTTPException(413, f"Body over {limit} bytes")
+        return message
+
+    return counted
+
+
+def _plain_failure(send: Send) -> Send:
+    """Have a failed start say its reason, without the stack below it."""
+
+    async def plain(message: Message) -> None:
+        if message["type"] == "lifespan.startup.failed" and StartupError.__name__ in message.get("message", ""):
+            message = {**message, "message": message["message"].strip().rsplit("\n", 1)[-1]}
+        await send(message)
+
+    return plain

@@ -1,0 +1,268 @@
+"""What an actor host and its state store promise."""
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol, Self
+
+from dapr.actor import Actor, ActorId
+from dapr.actor.client.proxy import ActorFactoryBase
+from dapr.actor.runtime.context import ActorRuntimeContext
+from dapr.clients.exceptions import DaprHttpError
+
+from multi_actor.errors import MultiActorError, RetryableError
+from multi_actor.serialization import PlainJSONSerializer
+
+
+class ActorKey(NamedTuple):
+    """Names one actor. ``str()`` is ``type/id``."""
+
+    actor_type: str
+    actor_id: str
+
+    def __str__(self) -> str:
+        return f"{self.actor_type}/{self.actor_id}"
+
+
+class Delivery(enum.StrEnum):
+    """A subscriber's answer to an event, with Dapr's statuses.
+
+    https://docs.dapr.io/reference/api/pubsub_api/#expected-http-response
+    """
+
+    SUCCESS = "SUCCESS"
+    RETRY = "RETRY"
+    DROP = "DROP"
+
+
+CloudEvent = Mapping[str, Any]
+"""A CloudEvent 1.0 in its JSON form; ``data`` is the event, ``correlationid`` the request that caused it."""
+
+Subscriber = Callable[[CloudEvent], Awaitable[Delivery]]
+ActorFactory = Callable[[ActorRuntimeContext, ActorId], Actor]
+
+
+@dataclass(frozen=True, slots=True)
+class TopicStatus:
+    """A topic's events that wait (``backlog``) and those that were given up (``dead_letters``), in events."""
+
+    backlog: int
+    dead_letters: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostMetadata:
+    """What a host holds now."""
+
+    host: str
+    actors: Mapping[str, int]
+    """Active actors per type."""
+    reminders: int
+    topics: Mapping[str, TopicStatus] = field(default_factory=dict)
+
+
+class ActorCallError(MultiActorError, DaprHttpError):
+    """An actor call failed. What an actor written for Dapr catches (``DaprHttpError``, status 500) catches it too.
+
+    ``retryable`` tells whether the same call may succeed later; the reason is in ``__cause__`` where the actor
+    ran in this process.
+    """
+
+    def __init__(self, key: ActorKey, method: str, reason: str, *, retryable: bool) -> None:
+        self.key = key
+        self.method = method
+        self.retryable = retryable
+        text = f"{key}.{method}: {reason}"
+        body = PlainJSONSerializer().serialize({"message": text, "errorCode": "ERR_ACTOR_INVOKE_METHOD"})
+        DaprHttpError.__init__(self, PlainJSONSerializer(), body, 500, "Internal Server Error")
+
+    @classmethod
+    def of(cls, key: ActorKey, method: str, error: Exception) -> Self:
+        """Wrap what the called actor, or the way to it, raised."""
+        retryable = error.retryable if isinstance(error, ActorCallError) else isinstance(error, RetryableError)
+        reason = str(error) if isinstance(error, MultiActorError) else f"{type(error).__name__}: {error}"
+        return cls(key, method, reason, retryable=retryable)
+
+    def __str__(self) -> str:
+        return str(self.message)
+
+
+class ActorHost(ABC):
+    """Gives actors their turns, state, reminders, timers and topics.
+
+    Actors are registered and topics subscribed before the host is entered (``async with``); from then until it is
+    left it takes calls. One host per process: the SDK's ``ActorRuntime`` is global.
+    """
+
+    kind: str
+    """``embedded`` or ``dapr``."""
+
+    proxies: ActorFactoryBase
+    """For ``ActorProxy.create(…, actor_proxy_factory=host.proxies)``."""
+
+    @abstractmethod
+    async def register(
+        self, actor: type[Actor], factory: ActorFactory | None = None, *, plain_json: bool = True
+    ) -> None:
+        """Host this type of actor; ``factory`` makes its instances.
+
+        With ``plain_json`` off its messages and state go through the SDK's default serializer.
+        """
+
+    @abstractmethod
+    def subscribe(self, topic: str, subscriber: Subscriber, *, dead_letters: Subscriber | None = None) -> None:
+        """Deliver each event of ``topic`` at least once, in any order, several at a time.
+
+        ``RETRY``, or an exception, delivers it again after a growing delay; ``DROP``, or too many attempts, sends
+        it to ``dead_letters``, once, and keeps it where it can be listed.
+        """
+
+    @abstractmethod
+    async def publish(self, topic: str, data: Mapping[str, Any], *, event_id: str) -> None:
+        """Return once the broker has the event for good.
+
+        Raises:
+            RetryableError: the broker does not take it now.
+        """
+
+    @property
+    @abstractmethod
+    def ready(self) -> bool:
+        """Whether actors can be called here now."""
+
+    @abstractmethod
+    def drain(self) -> None:
+        """Say that this instance is going: ``ready`` turns false, while calls are still served."""
+
+    @abstractmethod
+    async def metadata(self) -> HostMetadata:
+        """Return what the host holds now."""
+
+    @abstractmethod
+    async def __aenter__(self) -> Self:
+        """Start.
+
+        Raises:
+            StartupError: it cannot; the message says why.
+        """
+
+    @abstractmethod
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take no new turns, finish those that run, deactivate the actors, keep what is durable."""
+
+
+class Cancellable(Protocol):
+    """A call that was scheduled."""
+
+    def cancel(self) -> None:
+        """Do not make it."""
+
+
+class Clock(Protocol):
+    """The time that reminders, timers, time-to-live and retries go by. Tests move it by hand."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, UTC."""
+
+    def call_later(self, seconds: float, call: Callable[[], object]) -> Cancellable:
+        """Call from the event loop once that many seconds have passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReminder:
+    """A reminder as it is kept.
+
+    ``body`` is its registration in Dapr's JSON; ``due`` (the next tick) and ``expires`` (after which there is none)
+    are seconds since the epoch.
+    """
+
+    key: ActorKey
+    name: str
+    body: str
+    due: float
+    expires: float | None
+    fired: int = 0
+    """Ticks so far; a period with repetitions ends by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event that a topic holds: ``body`` is the CloudEvent as JSON. Ids grow in order of publication."""
+
+    id: int
+    topic: str
+    body: str
+
+
+class StateStore(ABC):
+    """Durable state of the embedded host.
+
+    A coroutine that returns has its effect on disk as far as the sync level goes; one that raises has none. Calls
+    take effect in the order in which they were made, so a read sees every write that was asked for before it.
+    Each raises ``StoreUnavailableError`` when the disk is full, damaged or closed.
+    """
+
+    @abstractmethod
+    async def __aenter__(self) -> Self:
+        """Open, and bring an older schema up to date.
+
+        Raises:
+            StartupError: the file is in use, damaged, or of a newer version.
+        """
+
+    @abstractmethod
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish what was asked for and close."""
+
+    @abstractmethod
+    async def get(self, key: ActorKey, name: str, *, now: float) -> bytes | None:
+        """Return the JSON kept under ``name``, or None; what expired before ``now`` is not there."""
+
+    @abstractmethod
+    async def transact(self, key: ActorKey, operations: bytes, *, now: float) -> None:
+        """Apply upserts and deletes together or not at all; ``operations`` is Dapr's JSON for them.
+
+        https://docs.dapr.io/reference/api/actors_api/#actor-state-transactions
+        """
+
+    @abstractmethod
+    async def purge(self, *, now: float) -> None:
+        """Free what expired before ``now``."""
+
+    @abstractmethod
+    async def save_reminder(self, reminder: StoredReminder) -> None:
+        """Keep a reminder, in place of one of the same actor and name."""
+
+    @abstractmethod
+    async def delete_reminder(self, key: ActorKey, name: str) -> None:
+        """Forget a reminder; no error if there is none."""
+
+    @abstractmethod
+    async def reminders(self) -> list[StoredReminder]:
+        """Return every reminder."""
+
+    @abstractmethod
+    async def append(self, topic: str, body: str) -> StoredEvent:
+        """Add an event to a topic."""
+
+    @abstractmethod
+    async def acknowledge(self, event: StoredEvent) -> None:
+        """Forget an event that was delivered."""
+
+    @abstractmethod
+    async def bury(self, event: StoredEvent, *, keep: int) -> None:
+        """Make an event a dead letter; of its topic's dead letters the newest ``keep`` stay."""
+
+    @abstractmethod
+    async def events(self, topic: str, *, after: int = 0, limit: int = 1000, dead: bool = False) -> list[StoredEvent]:
+        """Return up to ``limit`` waiting events (or dead letters) with an id above ``after``, oldest first."""
+
+    @abstractmethod
+    async def count_events(self) -> dict[str, TopicStatus]:
+        """Return how many events each topic holds."""

@@ -1,0 +1,283 @@
+"""The embedded host: Dapr's actor contract inside this process, through the SDK's own seams."""
+
+import asyncio
+import contextlib
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from dapr.actor import Actor, ActorId, ActorProxy, ActorRuntime
+from dapr.actor.runtime.config import ActorReentrancyConfig, ActorTypeConfig
+from dapr.actor.runtime.context import ActorRuntimeContext
+from dapr.serializers import DefaultJSONSerializer, Serializer
+
+from multi_actor.errors import UnknownActorTypeError
+from multi_actor.hosting.abc import (
+    ActorCallError,
+    ActorFactory,
+    ActorHost,
+    ActorKey,
+    Cancellable,
+    Clock,
+    HostMetadata,
+    StateStore,
+    StoredEvent,
+    Subscriber,
+)
+from multi_actor.hosting.broker import Broker, RetryPolicy
+from multi_actor.hosting.client import EmbeddedActorClient, EmbeddedProxyFactory
+from multi_actor.hosting.clock import SystemClock
+from multi_actor.hosting.reminders import Reminders
+from multi_actor.hosting.timers import Timers
+from multi_actor.hosting.turns import Turn, Turns
+from multi_actor.serialization import PlainJSONSerializer
+
+_log = logging.getLogger(__name__)
+_IDLE_TIMEOUT = timedelta(hours=1)  # Dapr's defaults, for a configuration that names none
+_SCAN_INTERVAL = timedelta(seconds=30)
+_PURGE_SECONDS = 60.0  # how often what has outlived its time-to-live is freed
+
+
+@dataclass(slots=True, eq=False)
+class _Activation:
+    """One active actor."""
+
+    actor: Actor
+    timers: Timers
+    last_used: float
+
+
+@dataclass(slots=True)
+class _HostedType:
+    """One registered actor type; ``active`` is ordered by last use, so a scan ends at the first that is in use."""
+
+    reentrancy: ActorReentrancyConfig
+    idle_seconds: float
+    active: OrderedDict[str, _Activation] = field(default_factory=OrderedDict)
+
+
+class EmbeddedHost(ActorHost):
+    """Hosts actors, reminders, timers and topics in this process, on a state store.
+
+    ``turn_timeout`` bounds a chain of calls and ``drain_timeout`` a shutdown, in seconds. Actor settings (idle
+    time-out, scan interval, reentrancy, per type as well) are those of ``ActorRuntime.set_actor_config``.
+    """
+
+    kind = "embedded"
+
+    def __init__(
+        self,
+        store: StateStore,
+        *,
+        app_id: str = "multi-actor",
+        pubsub: str = "daca-pubsub",
+        turn_timeout: float = 30.0,
+        drain_timeout: float = 5.0,
+        clock: Clock | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> None:
+        self._store = store
+        self._clock = clock or SystemClock()
+        self._drain_timeout = drain_timeout
+        self._turns = Turns(timeout=turn_timeout)
+        self._reminders = Reminders(store, self._clock, self._fire_reminder)
+        self._broker = Broker(store, self._clock, source=app_id, pubsub=pubsub, retry=retry)
+        self._types: dict[str, _HostedType] = {}
+        self._client = EmbeddedActorClient(self.invoke, store, self._clock, self._reminders, self._timers_of)
+        self.proxies = EmbeddedProxyFactory(self._client, PlainJSONSerializer())
+        self._previous_proxies: Any = None
+        self._housekeeping: list[Cancellable] = []
+        self._deactivating: set[asyncio.Task[None]] = set()
+        self._ready = False
+
+    async def register(
+        self, actor: type[Actor], factory: ActorFactory | None = None, *, plain_json: bool = True
+    ) -> None:
+        config = ActorRuntime.get_actor_config()
+        name = actor.__name__
+        own: ActorTypeConfig | None = next((c for c in config.actor_type_configs if c.actor_type == name), None)
+        idle = (own and own.actor_idle_timeout) or config.actor_idle_timeout or _IDLE_TIMEOUT
+        reentrancy = (own and own.reentrancy) or config.reentrancy or ActorReentrancyConfig()
+        self._types[name] = _HostedType(reentrancy, idle.total_seconds())
+
+        def activate(context: ActorRuntimeContext, actor_id: ActorId) -> Actor:
+            instance = factory(context, actor_id) if factory else actor(context, actor_id)
+            key = ActorKey(name, actor_id.id)
+            timers = Timers(key, self._clock, self._fire_timer)
+            self._types[name].active[key.actor_id] = _Activation(instance, timers, self._clock.now())
+            return instance
+
+        serializer: Serializer = PlainJSONSerializer() if plain_json else DefaultJSONSerializer()
+        await ActorRuntime.register_actor(
+            actor,
+            message_serializer=serializer,
+            state_serializer=serializer,
+            actor_factory=activate,
+            actor_client=self._client,
+        )
+
+    # -- life
+
+    async def __aenter__(self) -> Self:
+        await self._store.__aenter__()
+        # A bare ActorProxy.create() asks this private attribute for its factory: the SDK has no other seam there.
+        self._previous_proxies = ActorProxy._default_proxy_factory  # noqa: SLF001
+        bare = EmbeddedProxyFactory(self._client, DefaultJSONSerializer())
+        ActorProxy._default_proxy_factory = bare  # type: ignore[assignment]  # noqa: SLF001
+        self._turns.open()
+        await self._broker.start()
+        await self._reminders.start()
+        scan = ActorRuntime.get_actor_config().actor_scan_interval or _SCAN_INTERVAL
+        self._every(scan.total_seconds(), self._deactivate_idle)
+        self._every(_PURGE_SECONDS, lambda: self._store.purge(now=self._clock.now()))
+        self._ready = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.drain()
+        for call in self._housekeeping:
+            call.cancel()
+        for hosted in self._types.values():
+            for activation in hosted.active.values():
+                activation.timers.clear()
+        # Deliveries and ticks under way still need turns; what calls from outside meets the closed queue after them.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._drain_timeout):
+                await asyncio.gather(self._broker.stop(), self._reminders.stop())
+        await self._turns.close(within=self._drain_timeout)
+        for name, hosted in self._types.items():
+            for actor_id in list(hosted.active):
+                await self._deactivate_now(ActorKey(name, actor_id))
+        ActorProxy._default_proxy_factory = self._previous_proxies  # noqa: SLF001
+        await self._store.__aexit__(kind, error, trace)
+
+    @property
+    def ready(self) -> bool:
+        return self._ready
+
+    def drain(self) -> None:
+        self._ready = False
+
+    async def metadata(self) -> HostMetadata:
+        return HostMetadata(
+            host=self.kind,
+            actors={name: len(hosted.active) for name, hosted in self._types.items()},
+            reminders=len(self._reminders),
+            topics=await self._broker.status(),
+        )
+
+    # -- topics
+
+    def subscribe(self, topic: str, subscriber: Subscriber, *, dead_letters: Subscriber | None = None) -> None:
+        self._broker.subscribe(topic, subscriber, dead_letters)
+
+    async def publish(self, topic: str, data: Mapping[str, Any], *, event_id: str) -> None:
+        await self._broker.publish(topic, data, event_id=event_id)
+
+    async def dead_letters(self, topic: str, *, after: int = 0, limit: int = 1000) -> list[StoredEvent]:
+        """Return the dead letters of a topic with an id above ``after``, oldest first, at most ``limit``."""
+        return await self._store.events(topic, after=after, limit=limit, dead=True)
+
+    # -- turns
+
+    async def invoke(self, key: ActorKey, method: str, data: bytes) -> bytes:
+        """Call a method in a turn of the actor and return the JSON of its result.
+
+        Raises:
+            ActorCallError: the actor raised, or could not be called.
+        """
+        try:
+            result: bytes = await self._in_turn(
+                key, method, lambda turn: ActorRuntime.dispatch(*key, method, data, turn.reentrancy_id)
+            )
+        except Exception as error:
+            raise ActorCallError.of(key, method, error) from error
+        return result
+
+    async def _fire_reminder(self, key: ActorKey, name: str, body: bytes) -> None:
+        await self._in_turn(key, f"reminder {name}", lambda _: ActorRuntime.fire_reminder(*key, name, body))
+
+    async def _fire_timer(self, key: ActorKey, name: str, body: bytes) -> None:
+        await self._in_turn(key, f"timer {name}", lambda _: ActorRuntime.fire_timer(*key, name, body))
+
+    async def _in_turn(self, key: ActorKey, method: str, call: Callable[[Turn], Awaitable[Any]]) -> Any:
+        hosted = self._types.get(key.actor_type)
+        if hosted is None:
+            raise UnknownActorTypeError(key.actor_type, tuple(self._types))
+
+        async def work(turn: Turn) -> Any:
+            known = key.actor_id in hosted.active
+            try:
+                return await call(turn)
+            except BaseException:
+                await self._roll_back(key, hosted, known=known)
+                raise
+            finally:
+                activation = hosted.active.get(key.actor_id)
+                if activation:
+                    activation.last_used = self._clock.now()
+                    hosted.active.move_to_end(key.actor_id)
+
+        return await self._turns.run(key, method, work, reentrancy=hosted.reentrancy)
+
+    async def _roll_back(self, key: ActorKey, hosted: _HostedType, *, known: bool) -> None:
+        """Forget what a failed turn left in the actor's cache: the SDK does so for errors of its own only."""
+        activation = hosted.active.get(key.actor_id)
+        if activation and known:
+            await activation.actor._state_manager.clear_cache()  # noqa: SLF001  # actors use it under this name
+        elif activation:
+            # It failed on the way up, or in its very first turn: the next call starts from nothing.
+            await self._deactivate_now(key)
+
+    def _timers_of(self, key: ActorKey) -> Timers:
+        return self._types[key.actor_type].active[key.actor_id].timers
+
+    # -- idle actors
+
+    def _every(self, seconds: float, job: Callable[[], Awaitable[None]]) -> None:
+        place = len(self._housekeeping)
+
+        async def once() -> None:
+            try:
+                await job()
+            except Exception:  # noqa: BLE001  # a delivery loop of sorts: it goes on
+                _log.exception("housekeeping failed; it runs again in %g s", seconds)
+            if self._ready:
+                self._housekeeping[place] = self._clock.call_later(seconds, tick)
+
+        def tick() -> None:
+            task = asyncio.get_running_loop().create_task(once())
+            self._deactivating.add(task)
+            task.add_done_callback(self._deactivating.discard)
+
+        self._housekeeping.append(self._clock.call_later(seconds, tick))
+
+    async def _deactivate_idle(self) -> None:
+        now = self._clock.now()
+        for name, hosted in self._types.items():
+            for actor_id, activation in list(hosted.active.items()):
+                if now - activation.last_used < hosted.idle_seconds:
+                    break
+                await self._turns.run(ActorKey(name, actor_id), "deactivation", self._deactivate_if_idle)
+
+    async def _deactivate_if_idle(self, turn: Turn) -> None:
+        hosted = self._types[turn.key.actor_type]
+        activation = hosted.active.get(turn.key.actor_id)
+        if activation and self._clock.now() - activation.last_used >= hosted.idle_seconds:
+            await self._deactivate_now(turn.key)
+
+    async def _deactivate_now(self, key: ActorKey) -> None:
+        activation = self._types[key.actor_type].active.pop(key.actor_id)
+        activation.timers.clear()
+        try:
+            await ActorRuntime.deactivate(*key)
+        except ValueError:
+            _log.debug("%s was never activated", key)
+        except Exception:  # noqa: BLE001  # the actor's own code
+            _log.exception("%s failed while it was deactivated", key)
