@@ -1,11 +1,15 @@
 """Log lines with the correlation id of the request that caused them."""
 
-import json
+import asyncio
+import contextlib
 import logging
 import sys
 import time
 from contextvars import ContextVar
 from random import getrandbits
+from typing import TextIO
+
+from pydantic_core import to_json
 
 correlation_id: ContextVar[str] = ContextVar("correlation_id", default="-")
 """Id of the request (``X-Request-ID``) whose work runs here; it follows actor calls and published events."""
@@ -17,9 +21,47 @@ def new_id() -> str:
 
 
 class _UtcFormatter(logging.Formatter):
-    converter = staticmethod(time.gmtime)
-    default_time_format = "%Y-%m-%dT%H:%M:%S"
-    default_msec_format = "%s.%03dZ"
+    """Keeps the second that it formatted last: it is the same for thousands of lines."""
+
+    _second = -1
+    _text = ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802
+        """Return ISO 8601 in UTC, to the millisecond."""
+        second = int(record.created)
+        if second != self._second:
+            self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = second
+        return f"{self._text}.{int(record.msecs):03d}Z"
+
+
+class _BatchingHandler(logging.StreamHandler[TextIO]):
+    """Writes the lines of one round of the event loop together: a turn has five, each would be a system call.
+
+    What is logged outside an event loop is written at once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.append(self.format(record))
+            if len(self._lines) == 1:
+                asyncio.get_running_loop().call_soon(self.flush)
+        except RuntimeError:  # no event loop runs here
+            self.flush()
+        except Exception:  # noqa: BLE001  # logging's own rule: a bad record is reported, and goes no further
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        with self.lock or contextlib.nullcontext():
+            lines, self._lines = self._lines, []
+            if lines:
+                self.stream.write("\n".join(lines) + "\n")
+            super().flush()
 
 
 class TextFormatter(_UtcFormatter):
@@ -36,8 +78,6 @@ class TextFormatter(_UtcFormatter):
 class JsonFormatter(_UtcFormatter):
     """One JSON object a line, for collectors: ``time`` (UTC), ``level``, ``correlation_id``, ``message`` and more."""
 
-    _encode = json.JSONEncoder(separators=(",", ":")).encode
-
     def format(self, record: logging.LogRecord) -> str:
         line = {
             "time": self.formatTime(record),
@@ -48,7 +88,7 @@ class JsonFormatter(_UtcFormatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return self._encode(line)
+        return to_json(line).decode()
 
 
 def configure_logging(level: str, log_format: str) -> None:
@@ -56,8 +96,10 @@ def configure_logging(level: str, log_format: str) -> None:
 
     ``log_format`` is ``text``, ``json``, or ``auto``: text on a terminal, else json.
     """
+    # What no format of ours shows is not looked up. (https://docs.python.org/3/howto/logging.html#optimization)
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
-    handler = logging.StreamHandler()
+    handler = _BatchingHandler()
     handler.setFormatter(TextFormatter() if text else JsonFormatter())
     for name in ("multi_actor", "uvicorn"):
         logger = logging.getLogger(name)

@@ -31,8 +31,8 @@ RECENT_TURNS = 32
 class ChatAgent(OutboxActor, ChatAgentInterface, Remindable):
     """Takes a user's messages one by one: has each answered, keeps the turn, tells the world.
 
-    State: ``history-{id}`` the last messages, ``keys-{id}`` the digests of the last 32 idempotency keys,
-    ``turn-{id}-{n}`` the reply to each of those, and the outbox's ``outbox-{id}`` and ``event-{id}-{n}``.
+    State: ``history-{id}`` the last messages, ``keys-{id}`` the digests of the last 32 turns' idempotency keys, and
+    the outbox's ``outbox-{id}`` and ``event-{id}-{n}``, which hold those turns themselves.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class ChatAgent(OutboxActor, ChatAgentInterface, Remindable):
         history_limit: int,
         outbox_limit: int,
     ) -> None:
-        super().__init__(ctx, actor_id, publisher=publisher, outbox_limit=outbox_limit)
+        super().__init__(ctx, actor_id, publisher=publisher, outbox_limit=outbox_limit, retain=RECENT_TURNS)
         user = actor_id.id
         self._history_limit = history_limit
         self._history_key = f"history-{user}"
@@ -58,23 +58,22 @@ class ChatAgent(OutboxActor, ChatAgentInterface, Remindable):
     async def process_message(self, message: UserMessage) -> Message | Refusal:
         """Answer one message; history, event and reply are saved together or not at all."""
         key = _digest(message.get("key") or new_id())
-        body = _digest(message["content"])
         keys: list[str] = await self._get(self._keys_key, [])
         sequence = await self._next_sequence()
 
+        said = Message(role=message["role"], content=message["content"])
+
         if key in keys:
-            turn = await self._get(self._turn_key(sequence - len(keys) + keys.index(key)), None)
-            return turn["reply"] if turn["body"] == body else Refusal(error="key_reused")
+            turn: ConversationEvent = await self._event(sequence - len(keys) + keys.index(key))
+            return turn["output"] if turn["input"] == said else Refusal(error="key_reused")
         if await self._outbox_is_full():
             return Refusal(error="outbox_full")
 
-        said = Message(role=message["role"], content=message["content"])
         reply: Message = await self._responder.ProcessMessage({**said, "key": key, "sequence": sequence})
 
         history: list[Message] = await self._get(self._history_key, [])
         await self._set(self._history_key, [*history, said, reply][-self._history_limit :])
         await self._set(self._keys_key, [*keys, key][-RECENT_TURNS:])
-        await self._set(self._turn_key(sequence), {"body": body, "reply": reply})
         await self._stage(self._conversation_updated(sequence, said, reply))
         _log.info("Processed message for %s", self._history_key)
         return reply
@@ -89,10 +88,6 @@ class ChatAgent(OutboxActor, ChatAgentInterface, Remindable):
 
     def _describe(self) -> str:
         return self._history_key
-
-    def _turn_key(self, sequence: int) -> str:
-        # A ring: the 33rd turn takes the place of the first.
-        return f"turn-{self.id.id}-{sequence % RECENT_TURNS}"
 
     def _conversation_updated(self, sequence: int, said: Message, reply: Message) -> ConversationEvent:
         return ConversationEvent(

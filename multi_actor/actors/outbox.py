@@ -61,19 +61,20 @@ class Publisher:
 class OutboxActor(TransactionalActor):
     """An actor that publishes what its turns did, at least once, whatever dies in between.
 
-    Its events are numbered from 1. Those after ``first`` up to ``sequence`` wait, each under a key of its own. A
-    reminder is armed before an event is saved; while something waits it publishes again what is not covered, and
-    it lapses when nothing does.
+    Its events are numbered from 1, each under a key of its own. Those after ``covered`` up to ``sequence`` wait; of
+    the others the last ``retain`` are kept, for a turn that is asked for again. A reminder is armed before an event
+    is saved; while something waits it publishes again what is not covered, and it lapses when nothing does.
     """
 
     def __init__(
-        self, ctx: ActorRuntimeContext, actor_id: ActorId, *, publisher: Publisher, outbox_limit: int
+        self, ctx: ActorRuntimeContext, actor_id: ActorId, *, publisher: Publisher, outbox_limit: int, retain: int
     ) -> None:
         super().__init__(ctx, actor_id)
         self._publisher = publisher
         self._outbox_limit = outbox_limit
+        self._retain = retain
         self._outbox_key = f"outbox-{actor_id.id}"
-        self._covered = 0  # the highest watermark heard of: a hint, which the next turn that stages makes use of
+        self._heard = 0  # the highest watermark heard of: a hint, which the next turn that stages makes use of
         self._trusted_until = 0.0  # monotonic seconds; until then a reminder is taken to be armed
         self._staged: list[Pending] = []
 
@@ -94,20 +95,24 @@ class OutboxActor(TransactionalActor):
 
     async def _outbox_is_full(self) -> bool:
         """Whether one more event would be too many, the consumer's own word on it included."""
-        first, sequence = await self._numbers()
-        waiting = sequence - max(first, self._covered)
-        if waiting < self._outbox_limit:
+        covered, sequence = await self._numbers()
+        if sequence - max(covered, self._heard) < self._outbox_limit:
             return False
         await self._ask_watermark()
-        return sequence - max(first, self._covered) >= self._outbox_limit
+        return sequence - max(covered, self._heard) >= self._outbox_limit
+
+    async def _event(self, number: int) -> Any:
+        """Return an event that waits or is retained."""
+        pending: Pending = await self._get(self._event_key(number), None)
+        return pending["event"]
 
     async def _stage(self, event: Mapping[str, Any]) -> None:
         """Have ``event`` published once this turn is saved; it takes the next number."""
-        first, sequence = await self._numbers()
-        sequence += 1
+        numbers = await self._numbers()
+        sequence = numbers[1] + 1
         pending = Pending(event=event, correlation_id=correlation_id.get())
         await self._set(self._event_key(sequence), pending)
-        await self._drop_covered(first, sequence)
+        await self._advance(numbers, sequence)
         self._staged.append(pending)
         if time.monotonic() >= self._trusted_until:
             await self.register_reminder(REMINDER, b"", PERIOD, PERIOD)
@@ -119,8 +124,8 @@ class OutboxActor(TransactionalActor):
         await super()._save()
         if self._staged:
             staged, self._staged = self._staged, []
-            first, sequence = await self._numbers()
-            ask = sequence - first >= ASK_EVERY
+            covered, sequence = await self._numbers()
+            ask = sequence - covered >= ASK_EVERY
             self._publisher.soon(self._publish(staged, ask=ask))
 
     def _on_roll_back(self) -> None:
@@ -135,15 +140,15 @@ class OutboxActor(TransactionalActor):
         ttl: timedelta | None = None,  # noqa: ARG002
     ) -> None:
         """Publish again what the consumer has not seen; take the reminder back when that is nothing."""
-        first, sequence = await self._numbers()
-        if sequence > first:
+        covered, sequence = await self._numbers()
+        if sequence > covered:
             # If the consumer cannot be asked it could not be reached by an event either: this raises, and the
             # next period tries again.
-            self._covered = max(self._covered, await self._watermark())
-            first = await self._drop_covered(first, sequence)
-        if sequence > first:
-            waiting = [await self._get(self._event_key(number), None) for number in range(first + 1, sequence + 1)]
-            self._staged = [pending for pending in waiting if pending]
+            self._heard = max(self._heard, await self._watermark())
+            covered = await self._advance((covered, sequence), sequence)
+        if sequence > covered:
+            waiting = range(covered + 1, sequence + 1)
+            self._staged = [await self._get(self._event_key(number), None) for number in waiting]
             self._trust_reminder()
             return
         await self.unregister_reminder(REMINDER)
@@ -152,8 +157,8 @@ class OutboxActor(TransactionalActor):
     # -- the outbox
 
     async def _numbers(self) -> tuple[int, int]:
-        first, sequence = await self._get(self._outbox_key, (0, 0))
-        return first, sequence
+        covered, sequence = await self._get(self._outbox_key, (0, 0))
+        return covered, sequence
 
     def _event_key(self, number: int) -> str:
         return f"event-{self.id.id}-{number}"
@@ -162,16 +167,21 @@ class OutboxActor(TransactionalActor):
         # It fires every period. One that has not for three is lost, and the next turn arms it anew.
         self._trusted_until = time.monotonic() + 3 * PERIOD.total_seconds()
 
-    async def _drop_covered(self, first: int, sequence: int) -> int:
-        covered = min(max(first, self._covered), sequence)
-        for number in range(first + 1, covered + 1):
-            await self._state_manager.try_remove_state(self._event_key(number))
+    async def _advance(self, numbers: tuple[int, int], sequence: int) -> int:
+        """Move ``covered`` up to what was heard of, and forget what neither waits nor is retained."""
+        covered = min(max(numbers[0], self._heard), sequence)
+        for number in range(self._floor(*numbers), self._floor(covered, sequence)):
+            await self._remove(self._event_key(number + 1))
         await self._set(self._outbox_key, [covered, sequence])
         return covered
 
+    def _floor(self, covered: int, sequence: int) -> int:
+        """Return the number of the last event that is not kept any more."""
+        return max(min(covered, sequence - self._retain), 0)
+
     async def _ask_watermark(self) -> None:
         try:
-            self._covered = max(self._covered, await self._watermark())
+            self._heard = max(self._heard, await self._watermark())
         except Exception as error:  # noqa: BLE001  # a hint: the reminder asks again
             _log.warning("%s: the consumer of events was not reached: %s", self._describe(), error)
 

@@ -42,5 +42,10 @@ class TransactionalActor(Actor):
         found, value = await self._state_manager.try_get_state(name)
         return value if found else default
 
+    async def _remove(self, name: str) -> None:
+        """Delete the state under ``name``; it is not read first, as ``remove_state`` alone would do."""
+        await self._state_manager.set_state(name, None)
+        await self._state_manager.remove_state(name)
+
     async def _set(self, name: str, value: Any) -> None:
         await self._state_manager.set_state(name, value)

@@ -1,7 +1,6 @@
 """Topics of the embedded host: durable, at least once, with growing delays and a dead letter topic."""
 
 import asyncio
-import json
 import logging
 from collections import deque
 from collections.abc import Mapping
@@ -21,10 +20,10 @@ from multi_actor.hosting.abc import (
     TopicStatus,
 )
 from multi_actor.logs import correlation_id
+from multi_actor.serialization import read_json, write_json
 
 _log = logging.getLogger(__name__)
 _PAGE = 1000  # events read at once when a backlog is taken up
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ class Broker:
             "correlationid": correlation_id.get(),
             "data": data,
         }
-        stored = await self._store.append(topic, _encode(event))
+        stored = await self._store.append(topic, write_json(event).decode())
         subscribed = self._topics.get(topic)
         if subscribed and self._open:
             subscribed.backlog += 1
@@ -152,7 +151,7 @@ class Broker:
 
     async def _deliver(self, topic: _Topic, event: StoredEvent, failures: int) -> None:
         try:
-            envelope: CloudEvent = json.loads(event.body)
+            envelope: CloudEvent = read_json(event.body)
             correlation_id.set(envelope["correlationid"])
             answer = await self._ask(topic.subscriber, envelope)
             if answer is Delivery.SUCCESS:

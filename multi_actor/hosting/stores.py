@@ -1,7 +1,6 @@
 """State, reminders and topics in one SQLite file (or in memory), through one writer thread with group commit."""
 
 import asyncio
-import json
 import queue
 import sqlite3
 import threading
@@ -18,6 +17,7 @@ from multi_actor.errors import (
     StoreUnavailableError,
 )
 from multi_actor.hosting.abc import ActorKey, StateStore, StoredEvent, StoredReminder, TopicStatus
+from multi_actor.serialization import write_json
 
 # One entry per schema version, applied in order to an older file; an entry that was released never changes.
 _SCHEMA = (
@@ -272,7 +272,7 @@ class SqliteStore(StateStore):
         while (before := self._next.transactions.get(key)) is not None:
             # The turn before was cancelled while it saved: a commit holds one transaction of an actor, in order.
             await asyncio.wait([before.done])
-        job = self._job(f"[{json.dumps(key.actor_type)},{json.dumps(key.actor_id)},{now},{operations.decode()}]")
+        job = self._job(f"{write_json([*key, now])[:-1].decode()},{operations.decode()}]")
         self._next.transactions[key] = job
         await job.done
 
@@ -294,7 +294,7 @@ class SqliteStore(StateStore):
     async def append(self, topic: str, body: str) -> StoredEvent:
         self._last_event += 1
         event = StoredEvent(self._last_event, topic, body)
-        job = self._job(json.dumps([event.id, topic, body]))
+        job = self._job(write_json([event.id, topic, body]).decode())
         self._next.appends.append(job)
         await job.done
         return event
