@@ -29,7 +29,13 @@ def build_host(settings: Settings) -> ActorHost:
     if settings.actor_host == "dapr" or (settings.actor_host == "auto" and sidecar):
         raise StartupError("ACTOR_HOST: this release runs actors on the embedded host only; set ACTOR_HOST=embedded")
     store = SqliteStore(settings.state_file, sync=settings.state_sync)
-    return EmbeddedHost(store, app_id=APP_ID, pubsub=PUBSUB, turn_timeout=settings.request_timeout_seconds)
+    return EmbeddedHost(
+        store,
+        app_id=APP_ID,
+        pubsub=PUBSUB,
+        turn_timeout=settings.request_timeout_seconds,
+        drain_timeout=2.0,  # the server has let the requests end by then: 10 s are never reached
+    )
 
 
 def build_responder(name: str) -> Responder:

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -128,6 +129,10 @@ def resident_mb(pid: int) -> float:
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
+def turns_of(name: str, client: int, _: int) -> bytes:
+    return turn(f"{name}-{client}")
+
+
 async def throughput(port: int, seconds: float) -> None:
     print("clients   bare/s   turns/s   turns:bare   turn p50 ms   p99 ms   (bare p50 ms)")
     for clients in (1, 8, 32):
@@ -137,7 +142,7 @@ async def throughput(port: int, seconds: float) -> None:
             bare_rates.append(rate)
             bare_times += sample
             name = f"u{clients}-{part}"
-            rate, sample = await load(port, clients, seconds / 2, lambda c, _, name=name: turn(f"{name}-{c}"))
+            rate, sample = await load(port, clients, seconds / 2, partial(turns_of, name))
             rates.append(rate)
             times += sample
             await asyncio.sleep(0.2)  # what is published after the last reply is not the next part's load
@@ -154,7 +159,8 @@ async def flat_cost(port: int, turns: int) -> None:
     _, connection = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", port)
     for _ in range(turns):
         await connection.ask(turn("old"))
-    young, old = [], []
+    young: list[float] = []
+    old: list[float] = []
     for fresh in range(60):
         for _ in range(10):
             await connection.ask(turn(f"young{fresh}"))
@@ -202,7 +208,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if options.only in (None, "throughput"):
             with service(folder) as (port, _):
-                asyncio.run(load(port, 8, 1, lambda c, _: turn(f"warm{c}")))  # type: ignore[arg-type]
+                asyncio.run(load(port, 8, 1, lambda c, _: turn(f"warm{c}")))
                 asyncio.run(throughput(port, options.seconds))
         if options.only in (None, "flat"):
             with service(folder) as (port, _):

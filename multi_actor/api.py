@@ -2,160 +2,44 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from dapr.actor import ActorId, ActorInterface, ActorProxy, ActorRuntime
 from dapr.serializers import DefaultJSONSerializer
-from fastapi import APIRouter, Header, HTTPException, Path, Request, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Header, HTTPException, Request, Response
 
 from multi_actor.contracts import (
     APP_ID,
     CHAT,
     MEMORY,
     RESPONSE,
-    USER_ID_PATTERN,
     ChatAgentInterface,
     MemoryAgentInterface,
     MessageModel,
     ResponseAgentInterface,
 )
 from multi_actor.edge import RETRY_AFTER_SECONDS
-from multi_actor.hosting.abc import ActorHost, Delivery
+from multi_actor.hosting.abc import ActorHost
 from multi_actor.logs import new_id
+from multi_actor.schemas import (
+    CLOUD_EVENT_BODY,
+    ActorIdPath,
+    ChatReply,
+    Count,
+    DeliveryStatus,
+    History,
+    Memory,
+    Metadata,
+    Ready,
+    Status,
+    Topic,
+    UserMessageIn,
+    errors,
+)
 from multi_actor.settings import Settings
 from multi_actor.subscriptions import Subscriptions, read_envelope
 
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
-
-
-def _text(value: str) -> str:
-    if "\0" in value:
-        raise ValueError("U+0000 is not text")
-    return value
-
-
-class UserMessageIn(BaseModel):
-    """What a client sends."""
-
-    model_config = ConfigDict(strict=True, json_schema_extra={"examples": [{"role": "user", "content": "Hi"}]})
-
-    role: Literal["user"]
-    content: Annotated[
-        str,
-        AfterValidator(_text),
-        Field(
-            description="what the user says; kept exactly as it was typed",
-            json_schema_extra={"minLength": 1, "pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"},
-        ),
-    ]
-
-
-class ChatReply(BaseModel):
-    """The reply to one message."""
-
-    response: MessageModel
-
-
-class History(BaseModel):
-    """The last messages, oldest first."""
-
-    history: list[MessageModel]
-
-
-class Count(BaseModel):
-    """How many of the user's turns were answered."""
-
-    count: int
-
-
-class Memory(BaseModel):
-    """The last remembered messages, oldest first."""
-
-    memory: list[MessageModel]
-
-
-class Status(BaseModel):
-    """That the process answers."""
-
-    status: Literal["ok"]
-
-
-class Ready(BaseModel):
-    """That actors can be called here."""
-
-    status: Literal["ready"]
-
-
-class DeliveryStatus(BaseModel):
-    """The answer to the broker."""
-
-    status: Delivery
-
-
-class Topic(BaseModel):
-    """Events of a topic: those that wait, and those that were given up."""
-
-    backlog: int
-    dead_letters: int
-
-
-class Metadata(BaseModel):
-    """What this instance holds now."""
-
-    app_id: str
-    host: str
-    actors: dict[str, int]
-    reminders: int
-    topics: dict[str, Topic]
-
-
-class Error(BaseModel):
-    """Every error looks like this."""
-
-    detail: Any
-
-
-def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    reasons = {
-        400: "The content is blank, or the body is not JSON",
-        401: "`dapr-api-token` is missing or wrong",
-        413: "The body or the content is too long",
-        422: "A field, the actor id or the `Idempotency-Key` is not what it must be; the answer names it",
-        500: "A bug of ours",
-        503: "An actor, the store or the sidecar is not available now; the same request may be sent again",
-    }
-    return {status: {"model": Error, "description": reasons[status]} for status in (*statuses, 500, 503)}
-
-
-ActorIdPath = Annotated[str, Path(pattern=USER_ID_PATTERN, description="the user's id", examples=["user1"])]
-_FREE_FORM_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/cloudevents+json": {
-                "schema": {},
-                "example": {
-                    "specversion": "1.0",
-                    "id": "1",
-                    "source": APP_ID,
-                    "type": "com.dapr.event.sent",
-                    "topic": "user-chat",
-                    "data": {
-                        "event_id": "user1-1-0f",
-                        "sequence": 1,
-                        "actor_id": "user1",
-                        "history_key": "history-user1",
-                        "actor_type": "ChatAgent",
-                        "event_type": "ConversationUpdated",
-                        "input": {"role": "user", "content": "Hi"},
-                        "output": {"role": "assistant", "content": "Hello"},
-                    },
-                },
-            }
-        },
-    }
-}
 
 
 def conversation_routes(host: ActorHost, settings: Settings) -> APIRouter:
@@ -165,7 +49,7 @@ def conversation_routes(host: ActorHost, settings: Settings) -> APIRouter:
     def actor(actor_type: str, actor_id: str, interface: type[ActorInterface]) -> Any:
         return ActorProxy.create(actor_type, ActorId(actor_id), interface, host.proxies)
 
-    @router.post("/chat/{actor_id}", summary="Say something", responses=_errors(400, 413, 422))
+    @router.post("/chat/{actor_id}", summary="Say something", responses=errors(400, 413, 422))
     async def chat(
         actor_id: ActorIdPath,
         message: UserMessageIn,
@@ -198,18 +82,18 @@ def conversation_routes(host: ActorHost, settings: Settings) -> APIRouter:
                 raise HTTPException(503, "Too many events of this user wait", headers=retry_after())
         return ChatReply(response=MessageModel.model_construct(**result))
 
-    @router.get("/chat/{actor_id}/history", summary="Read a conversation", responses=_errors(422))
+    @router.get("/chat/{actor_id}/history", summary="Read a conversation", responses=errors(422))
     async def history(actor_id: ActorIdPath) -> History:
         """Return the last messages of the user's conversation, oldest first."""
         return History(history=await actor(CHAT, actor_id, ChatAgentInterface).GetConversationHistory())
 
-    @router.get("/response/{actor_id}/count", summary="Count the answered turns", responses=_errors(422))
+    @router.get("/response/{actor_id}/count", summary="Count the answered turns", responses=errors(422))
     async def count(actor_id: ActorIdPath) -> Count:
         """Return how many turns the user's ResponseAgent answered."""
         response = actor(RESPONSE, f"response-{actor_id}", ResponseAgentInterface)
         return Count(count=await response.GetMessageCount())
 
-    @router.get("/memory/{actor_id}", summary="Read what is remembered", responses=_errors(422))
+    @router.get("/memory/{actor_id}", summary="Read what is remembered", responses=errors(422))
     async def memory(actor_id: ActorIdPath) -> Memory:
         """Return the last messages that came back over the topic to the user's MemoryAgentActor, oldest first."""
         return Memory(memory=await actor(MEMORY, f"memory-{actor_id}", MemoryAgentInterface).GetMemory())
@@ -219,15 +103,15 @@ def conversation_routes(host: ActorHost, settings: Settings) -> APIRouter:
 
 def sidecar_routes(subscriptions: Subscriptions) -> APIRouter:
     """Return what the sidecar calls, actors' own callbacks aside."""
-    router = APIRouter(tags=["sidecar"], responses=_errors(401, 413))
+    router = APIRouter(tags=["sidecar"], responses=errors(401, 413))
 
-    @router.post("/subscribe", summary="Take in an event", openapi_extra=_FREE_FORM_BODY)
+    @router.post("/subscribe", summary="Take in an event", openapi_extra=CLOUD_EVENT_BODY)
     async def subscribe(request: Request) -> DeliveryStatus:
         """Answer `SUCCESS`, `RETRY` (a passing fault) or `DROP` (it can never be processed: a dead letter)."""
         envelope = read_envelope(await request.body())
         return DeliveryStatus(status=await subscriptions.deliver(envelope if envelope is not None else {}))
 
-    @router.post("/dead-letter", summary="Take in a dead letter", openapi_extra=_FREE_FORM_BODY)
+    @router.post("/dead-letter", summary="Take in a dead letter", openapi_extra=CLOUD_EVENT_BODY)
     async def dead_letter(request: Request) -> DeliveryStatus:
         """Log an event that was given up, and count it."""
         envelope = read_envelope(await request.body())
@@ -250,7 +134,7 @@ def sidecar_routes(subscriptions: Subscriptions) -> APIRouter:
 
 def operations_routes(host: ActorHost, subscriptions: Subscriptions) -> APIRouter:
     """Return what probes and operators call."""
-    router = APIRouter(tags=["operations"], responses=_errors())
+    router = APIRouter(tags=["operations"], responses=errors())
 
     @router.get("/healthz", summary="Is the process up?")
     async def healthz() -> Status:

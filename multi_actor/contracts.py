@@ -7,7 +7,7 @@ outside is checked by a model. State of user ``user1`` lives under keys that end
 from typing import Annotated, Literal, NotRequired, TypedDict
 
 from dapr.actor import ActorInterface, actormethod
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 APP_ID = "multi-actor"
 PUBSUB = "daca-pubsub"
@@ -61,13 +61,27 @@ class ConversationEvent(TypedDict):
     output: Message
 
 
+def _text(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("U+0000 is not text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("a lone surrogate is not text") from None
+    return value
+
+
+Text = Annotated[str, AfterValidator(_text)]
+"""What can be kept and sent on: no U+0000 and no lone surrogate (JSON's ``\\ud800`` brings one in)."""
+
+
 class MessageModel(BaseModel):
     """A message that came from outside."""
 
     model_config = ConfigDict(strict=True)
 
     role: Literal["user", "assistant"]
-    content: str
+    content: Text
 
 
 class ConversationUpdated(BaseModel):

@@ -135,8 +135,10 @@ def _plain_failure(send: Send) -> Send:
     """Have a failed start say its reason, without the stack below it."""
 
     async def plain(message: Message) -> None:
-        if message["type"] == "lifespan.startup.failed" and StartupError.__name__ in message.get("message", ""):
-            message = {**message, "message": message["message"].strip().rsplit("\n", 1)[-1]}
+        if message["type"] == "lifespan.startup.failed":
+            name, _, reason = message.get("message", "").strip().rsplit("\n", 1)[-1].partition(": ")
+            if name.startswith(f"{StartupError.__module__}."):
+                message = {**message, "message": f"multi-actor cannot start: {reason}"}
         await send(message)
 
     return plain

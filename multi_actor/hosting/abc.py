@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Self
 
 from dapr.actor import Actor, ActorId
 from dapr.actor.client.proxy import ActorFactoryBase
@@ -39,7 +39,6 @@ class Delivery(enum.StrEnum):
 
 CloudEvent = Mapping[str, Any]
 """A CloudEvent 1.0 in its JSON form; ``data`` is the event, ``correlationid`` the request that caused it."""
-
 Subscriber = Callable[[CloudEvent], Awaitable[Delivery]]
 ActorFactory = Callable[[ActorRuntimeContext, ActorId], Actor]
 
@@ -153,23 +152,6 @@ class ActorHost(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Take no new turns, finish those that run, deactivate the actors, keep what is durable."""
-
-
-class Cancellable(Protocol):
-    """A call that was scheduled."""
-
-    def cancel(self) -> None:
-        """Do not make it."""
-
-
-class Clock(Protocol):
-    """The time that reminders, timers, time-to-live and retries go by. Tests move it by hand."""
-
-    def now(self) -> float:
-        """Seconds since the epoch, UTC."""
-
-    def call_later(self, seconds: float, call: Callable[[], object]) -> Cancellable:
-        """Call from the event loop once that many seconds have passed."""
 
 
 @dataclass(frozen=True, slots=True)

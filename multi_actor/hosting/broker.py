@@ -10,15 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from multi_actor.errors import RetryableError
-from multi_actor.hosting.abc import (
-    Clock,
-    CloudEvent,
-    Delivery,
-    StateStore,
-    StoredEvent,
-    Subscriber,
-    TopicStatus,
-)
+from multi_actor.hosting.abc import CloudEvent, Delivery, StateStore, StoredEvent, Subscriber, TopicStatus
+from multi_actor.hosting.clock import Clock
 from multi_actor.logs import correlation_id
 from multi_actor.serialization import read_json, write_json
 
@@ -155,21 +148,22 @@ class Broker:
             correlation_id.set(envelope["correlationid"])
             answer = await self._ask(topic.subscriber, envelope)
             if answer is Delivery.SUCCESS:
-                topic.backlog -= 1
                 await self._store.acknowledge(event)
+                topic.backlog -= 1
             elif answer is Delivery.RETRY and failures + 1 < self._retry.attempts:
                 self._clock.call_later(
                     self._retry.delay(failures + 1), lambda: self._again(topic, event, failures + 1)
                 )
             else:
-                topic.backlog -= 1
-                topic.dead += 1
                 await self._store.bury(event, keep=self._keep_dead)
+                topic.backlog -= 1
+                topic.dead = min(topic.dead + 1, self._keep_dead)
                 _log.warning("event %s of %s is a dead letter: %s", envelope["id"], event.topic, answer.value)
                 if topic.dead_letters:
                     await self._ask(topic.dead_letters, envelope)
-        except RetryableError as error:  # it is still in the store: delivered once more after a restart
+        except RetryableError as error:  # it is still in the store, so it is delivered once more
             _log.warning("the outcome of event %d of %s was not kept: %s", event.id, event.topic, error)
+            self._clock.call_later(self._retry.longest, lambda: self._again(topic, event, failures))
         finally:
             topic.delivering -= 1
             self._deliver_more(topic)

@@ -8,7 +8,8 @@ from dapr.actor.client.proxy import ActorFactoryBase
 from dapr.clients.base import DaprActorClientBase
 from dapr.serializers import Serializer
 
-from multi_actor.hosting.abc import ActorKey, Clock, StateStore
+from multi_actor.hosting.abc import ActorKey, StateStore
+from multi_actor.hosting.clock import Clock
 from multi_actor.hosting.reminders import Reminders
 from multi_actor.hosting.timers import Timers
 

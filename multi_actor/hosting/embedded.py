@@ -3,61 +3,38 @@
 import asyncio
 import contextlib
 import logging
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
 from dapr.actor import Actor, ActorId, ActorProxy, ActorRuntime
-from dapr.actor.runtime.config import ActorReentrancyConfig, ActorTypeConfig
 from dapr.actor.runtime.context import ActorRuntimeContext
 from dapr.serializers import DefaultJSONSerializer, Serializer
 
-from multi_actor.errors import UnknownActorTypeError
+from multi_actor.errors import HostStoppingError
 from multi_actor.hosting.abc import (
     ActorCallError,
     ActorFactory,
     ActorHost,
     ActorKey,
-    Cancellable,
-    Clock,
     HostMetadata,
     StateStore,
     StoredEvent,
     Subscriber,
 )
+from multi_actor.hosting.activations import Activations, HostedType
 from multi_actor.hosting.broker import Broker, RetryPolicy
 from multi_actor.hosting.client import EmbeddedActorClient, EmbeddedProxyFactory
-from multi_actor.hosting.clock import SystemClock
+from multi_actor.hosting.clock import Cancellable, Clock, SystemClock
 from multi_actor.hosting.reminders import Reminders
 from multi_actor.hosting.timers import Timers
 from multi_actor.hosting.turns import Turn, Turns
 from multi_actor.serialization import PlainJSONSerializer
 
 _log = logging.getLogger(__name__)
-_IDLE_TIMEOUT = timedelta(hours=1)  # Dapr's defaults, for a configuration that names none
-_SCAN_INTERVAL = timedelta(seconds=30)
+_SCAN_INTERVAL = timedelta(seconds=30)  # Dapr's default, for a configuration that names none
 _PURGE_SECONDS = 60.0  # how often what has outlived its time-to-live is freed
-
-
-@dataclass(slots=True, eq=False)
-class _Activation:
-    """One active actor."""
-
-    actor: Actor
-    timers: Timers
-    last_used: float
-
-
-@dataclass(slots=True)
-class _HostedType:
-    """One registered actor type; ``active`` is ordered by last use, so a scan ends at the first that is in use."""
-
-    reentrancy: ActorReentrancyConfig
-    idle_seconds: float
-    active: OrderedDict[str, _Activation] = field(default_factory=OrderedDict)
 
 
 class EmbeddedHost(ActorHost):
@@ -86,29 +63,23 @@ class EmbeddedHost(ActorHost):
         self._turns = Turns(timeout=turn_timeout)
         self._reminders = Reminders(store, self._clock, self._fire_reminder)
         self._broker = Broker(store, self._clock, source=app_id, pubsub=pubsub, retry=retry)
-        self._types: dict[str, _HostedType] = {}
-        self._client = EmbeddedActorClient(self.invoke, store, self._clock, self._reminders, self._timers_of)
+        self._actors = Activations(self._clock)
+        self._client = EmbeddedActorClient(self.invoke, store, self._clock, self._reminders, self._actors.timers_of)
         self.proxies = EmbeddedProxyFactory(self._client, PlainJSONSerializer())
         self._previous_proxies: Any = None
         self._housekeeping: list[Cancellable] = []
-        self._deactivating: set[asyncio.Task[None]] = set()
+        self._at_work: set[asyncio.Task[None]] = set()
         self._ready = False
 
     async def register(
         self, actor: type[Actor], factory: ActorFactory | None = None, *, plain_json: bool = True
     ) -> None:
-        config = ActorRuntime.get_actor_config()
-        name = actor.__name__
-        own: ActorTypeConfig | None = next((c for c in config.actor_type_configs if c.actor_type == name), None)
-        idle = (own and own.actor_idle_timeout) or config.actor_idle_timeout or _IDLE_TIMEOUT
-        reentrancy = (own and own.reentrancy) or config.reentrancy or ActorReentrancyConfig()
-        self._types[name] = _HostedType(reentrancy, idle.total_seconds())
+        self._actors.add_type(actor.__name__)
 
         def activate(context: ActorRuntimeContext, actor_id: ActorId) -> Actor:
             instance = factory(context, actor_id) if factory else actor(context, actor_id)
-            key = ActorKey(name, actor_id.id)
-            timers = Timers(key, self._clock, self._fire_timer)
-            self._types[name].active[key.actor_id] = _Activation(instance, timers, self._clock.now())
+            key = ActorKey(actor.__name__, actor_id.id)
+            self._actors.add(key, instance, Timers(key, self._clock, self._fire_timer))
             return instance
 
         serializer: Serializer = PlainJSONSerializer() if plain_json else DefaultJSONSerializer()
@@ -132,7 +103,7 @@ class EmbeddedHost(ActorHost):
         await self._broker.start()
         await self._reminders.start()
         scan = ActorRuntime.get_actor_config().actor_scan_interval or _SCAN_INTERVAL
-        self._every(scan.total_seconds(), self._deactivate_idle)
+        self._every(scan.total_seconds(), lambda: self._actors.deactivate_idle(self._turns))
         self._every(_PURGE_SECONDS, lambda: self._store.purge(now=self._clock.now()))
         self._ready = True
         return self
@@ -143,17 +114,14 @@ class EmbeddedHost(ActorHost):
         self.drain()
         for call in self._housekeeping:
             call.cancel()
-        for hosted in self._types.values():
-            for activation in hosted.active.values():
-                activation.timers.clear()
+        self._actors.stop_timers()
         # Deliveries and ticks under way still need turns; what calls from outside meets the closed queue after them.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._drain_timeout):
                 await asyncio.gather(self._broker.stop(), self._reminders.stop())
         await self._turns.close(within=self._drain_timeout)
-        for name, hosted in self._types.items():
-            for actor_id in list(hosted.active):
-                await self._deactivate_now(ActorKey(name, actor_id))
+        latest = asyncio.get_running_loop().time() + self._drain_timeout
+        await self._actors.deactivate_all(still=lambda: asyncio.get_running_loop().time() < latest)
         ActorProxy._default_proxy_factory = self._previous_proxies  # noqa: SLF001
         await self._store.__aexit__(kind, error, trace)
 
@@ -167,7 +135,7 @@ class EmbeddedHost(ActorHost):
     async def metadata(self) -> HostMetadata:
         return HostMetadata(
             host=self.kind,
-            actors={name: len(hosted.active) for name, hosted in self._types.items()},
+            actors=self._actors.count(),
             reminders=len(self._reminders),
             topics=await self._broker.status(),
         )
@@ -207,9 +175,7 @@ class EmbeddedHost(ActorHost):
         await self._in_turn(key, f"timer {name}", lambda _: ActorRuntime.fire_timer(*key, name, body))
 
     async def _in_turn(self, key: ActorKey, method: str, call: Callable[[Turn], Awaitable[Any]]) -> Any:
-        hosted = self._types.get(key.actor_type)
-        if hosted is None:
-            raise UnknownActorTypeError(key.actor_type, tuple(self._types))
+        hosted = self._actors.type_of(key)
 
         async def work(turn: Turn) -> Any:
             known = key.actor_id in hosted.active
@@ -219,26 +185,20 @@ class EmbeddedHost(ActorHost):
                 await self._roll_back(key, hosted, known=known)
                 raise
             finally:
-                activation = hosted.active.get(key.actor_id)
-                if activation:
-                    activation.last_used = self._clock.now()
-                    hosted.active.move_to_end(key.actor_id)
+                self._actors.used(hosted, key.actor_id)
 
         return await self._turns.run(key, method, work, reentrancy=hosted.reentrancy)
 
-    async def _roll_back(self, key: ActorKey, hosted: _HostedType, *, known: bool) -> None:
+    async def _roll_back(self, key: ActorKey, hosted: HostedType, *, known: bool) -> None:
         """Forget what a failed turn left in the actor's cache: the SDK does so for errors of its own only."""
         activation = hosted.active.get(key.actor_id)
         if activation and known:
             await activation.actor._state_manager.clear_cache()  # noqa: SLF001  # actors use it under this name
         elif activation:
             # It failed on the way up, or in its very first turn: the next call starts from nothing.
-            await self._deactivate_now(key)
+            await self._actors.deactivate(key)
 
-    def _timers_of(self, key: ActorKey) -> Timers:
-        return self._types[key.actor_type].active[key.actor_id].timers
-
-    # -- idle actors
+    # -- housekeeping
 
     def _every(self, seconds: float, job: Callable[[], Awaitable[None]]) -> None:
         place = len(self._housekeeping)
@@ -246,6 +206,8 @@ class EmbeddedHost(ActorHost):
         async def once() -> None:
             try:
                 await job()
+            except HostStoppingError:
+                return
             except Exception:  # noqa: BLE001  # a delivery loop of sorts: it goes on
                 _log.exception("housekeeping failed; it runs again in %g s", seconds)
             if self._ready:
@@ -253,31 +215,7 @@ class EmbeddedHost(ActorHost):
 
         def tick() -> None:
             task = asyncio.get_running_loop().create_task(once())
-            self._deactivating.add(task)
-            task.add_done_callback(self._deactivating.discard)
+            self._at_work.add(task)
+            task.add_done_callback(self._at_work.discard)
 
         self._housekeeping.append(self._clock.call_later(seconds, tick))
-
-    async def _deactivate_idle(self) -> None:
-        now = self._clock.now()
-        for name, hosted in self._types.items():
-            for actor_id, activation in list(hosted.active.items()):
-                if now - activation.last_used < hosted.idle_seconds:
-                    break
-                await self._turns.run(ActorKey(name, actor_id), "deactivation", self._deactivate_if_idle)
-
-    async def _deactivate_if_idle(self, turn: Turn) -> None:
-        hosted = self._types[turn.key.actor_type]
-        activation = hosted.active.get(turn.key.actor_id)
-        if activation and self._clock.now() - activation.last_used >= hosted.idle_seconds:
-            await self._deactivate_now(turn.key)
-
-    async def _deactivate_now(self, key: ActorKey) -> None:
-        activation = self._types[key.actor_type].active.pop(key.actor_id)
-        activation.timers.clear()
-        try:
-            await ActorRuntime.deactivate(*key)
-        except ValueError:
-            _log.debug("%s was never activated", key)
-        except Exception:  # noqa: BLE001  # the actor's own code
-            _log.exception("%s failed while it was deactivated", key)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from multi_actor.errors import RetryableError
-from multi_actor.hosting.abc import ActorKey, Cancellable, Clock, StateStore, StoredReminder
+from multi_actor.hosting.abc import ActorKey, StateStore, StoredReminder
+from multi_actor.hosting.clock import Cancellable, Clock
 from multi_actor.hosting.schedule import Schedule, read_registration, seconds_of
 
 _log = logging.getLogger(__name__)
@@ -123,6 +124,9 @@ class Reminders:
 
     async def _try(self, armed: _Armed) -> None:
         reminder = armed.reminder
+        if armed.schedule.is_over(now=self._clock.now()):
+            await self._forget(armed)
+            return
         body = json.loads(reminder.body)
         tick = {name: body.get(name) for name in ("data", "dueTime", "period")}
         if body.get("ttl"):
@@ -140,6 +144,13 @@ class Reminders:
             await self._advance(armed)
         except RetryableError as error:  # the store still holds this tick: a restart fires it once more
             _log.warning("reminder %s of %s was not kept: %s", reminder.name, reminder.key, error)
+
+    async def _forget(self, armed: _Armed) -> None:
+        if self._is_current(armed):
+            try:
+                await self.unregister(armed.reminder.key, armed.reminder.name)
+            except RetryableError as error:  # a restart finds it over once more
+                _log.warning("reminder %s of %s was not forgotten: %s", armed.reminder.name, armed.reminder.key, error)
 
     def _is_current(self, armed: _Armed) -> bool:
         """Whether nobody replaced it, took it back or stopped the host since."""

@@ -101,6 +101,10 @@ class Schedule:
             expires=moment_of(body["ttl"], now=now) if body.get("ttl") else None,
         )
 
+    def is_over(self, *, now: float) -> bool:
+        """Whether no tick may come any more, a late one included."""
+        return self.expires is not None and now > self.expires
+
     def next_due(self, due: float, fired: int, *, now: float) -> float | None:
         """Return the tick after the one that was ``due``, or None; ticks that ``now`` has passed count as one."""
         if self.period is None or (self.period.repetitions is not None and fired >= self.period.repetitions):

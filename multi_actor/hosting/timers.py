@@ -8,7 +8,8 @@ from contextvars import Context
 from dataclasses import dataclass
 from typing import Any
 
-from multi_actor.hosting.abc import ActorKey, Cancellable, Clock
+from multi_actor.hosting.abc import ActorKey
+from multi_actor.hosting.clock import Cancellable, Clock
 from multi_actor.hosting.schedule import Schedule, read_registration
 
 
@@ -63,6 +64,9 @@ class Timers:
         task.add_done_callback(self._firing.discard)
 
     async def _try(self, name: str, armed: _Armed) -> None:
+        if armed.schedule.is_over(now=self._clock.now()):
+            self.unregister(name)
+            return
         with contextlib.suppress(Exception):  # the turn has logged it; a timer goes on with its next tick
             await self._fire(self._key, name, armed.body)
         if self._armed.get(name) is not armed:

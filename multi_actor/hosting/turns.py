@@ -184,6 +184,10 @@ class Turns:
         else:
             _log.error("%s.%s failed", turn.key, turn.method, exc_info=error)
 
+    def is_busy(self, key: ActorKey) -> bool:
+        """Whether a turn of this actor runs or waits."""
+        return key in self._queues
+
     def open(self) -> None:
         """Take turns from now on."""
         self._open = True

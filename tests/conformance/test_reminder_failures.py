@@ -1,0 +1,85 @@
+"""Reminders whose tick fails: tried again as their policy says, and undone each time."""
+
+from typing import Any
+
+import pytest
+
+from tests.conformance.harness import Harness
+from tests.conformance.probes import Alarm
+
+ALWAYS = 1_000
+
+
+@pytest.mark.parametrize(
+    ("policy", "attempts"),
+    [
+        (None, [1, 2, 3, 4, 4]),
+        ({"drop": True}, [1, 1, 1, 1, 1]),
+        ({"interval": 1, "max_retries": 2}, [1, 2, 3, 3, 3]),
+        ({"interval": 2, "max_retries": 1}, [1, 1, 2, 2, 2]),
+        ({"interval": 1}, [1, 2, 3, 4, 5]),
+        ({"max_retries": 0}, [1, 1, 1, 1, 1]),
+    ],
+    ids=str,
+)
+async def test_a_failed_tick_is_tried_again_as_its_policy_says(
+    harness: Harness, policy: dict[str, Any] | None, attempts: list[int]
+) -> None:
+    """Dapr's default is three more attempts, a second apart; without ``max_retries`` there is no end."""
+    await harness.start(Alarm)
+    harness.journal.failures["reminder"] = ALWAYS
+    await harness.actor(Alarm, "1").Arm({"name": "once", "due": 1, "policy": policy})
+    seen = []
+    for _ in attempts:
+        await harness.elapse(1)
+        seen.append(harness.journal.count("rang"))
+    assert seen == attempts
+    assert await harness.actor(Alarm, "1").Rings() == 0
+    assert (await harness.host.metadata()).reminders == (policy == {"interval": 1})
+
+
+async def test_an_attempt_that_works_ends_the_tick(harness: Harness) -> None:
+    """What failed left nothing; what worked is kept, once."""
+    await harness.start(Alarm)
+    harness.journal.failures["reminder"] = 2
+    await harness.actor(Alarm, "1").Arm({"name": "once", "due": 1})
+    await harness.elapse(6)
+    assert harness.journal.count("rang") == 3
+    assert await harness.actor(Alarm, "1").Rings() == 1
+    assert (await harness.host.metadata()).reminders == 0
+
+
+async def test_a_save_that_fails_is_a_failed_tick(harness: Harness) -> None:
+    """It is undone and tried again."""
+    await harness.start(Alarm)
+    await harness.actor(Alarm, "1").Arm({"name": "once", "due": 1})
+    harness.fail_next_save()
+    await harness.elapse(3)
+    assert harness.journal.count("rang") == 2
+    assert await harness.actor(Alarm, "1").Rings() == 1
+
+
+async def test_a_tick_that_was_given_up_does_not_end_the_reminder(harness: Harness) -> None:
+    """The next period's tick comes, with all its attempts."""
+    await harness.start(Alarm)
+    harness.journal.failures["reminder"] = 3
+    policy = {"interval": 0.25, "max_retries": 1}
+    await harness.actor(Alarm, "1").Arm({"name": "often", "due": 1, "period": 1, "policy": policy})
+    await harness.elapse(1.75)
+    assert harness.journal.count("rang") == 2
+    await harness.elapse(0.75)
+    assert harness.journal.count("rang") == 4
+    assert await harness.actor(Alarm, "1").Rings() == 1
+    await harness.elapse(1)
+    assert await harness.actor(Alarm, "1").Rings() == 2
+
+
+async def test_a_tick_that_fails_holds_up_no_other(harness: Harness) -> None:
+    """Another actor's reminder, due at the same moment, is on time."""
+    await harness.start(Alarm)
+    harness.journal.failures["reminder"] = 1
+    await harness.actor(Alarm, "1").Arm({"name": "first", "due": 1, "policy": {"interval": 60, "max_retries": 1}})
+    await harness.actor(Alarm, "2").Arm({"name": "second", "due": 1})
+    await harness.elapse(2)
+    assert harness.journal.count("rang", "second") == 1
+    assert await harness.actor(Alarm, "2").Rings() == 1

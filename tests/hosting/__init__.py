@@ -1,0 +1,1 @@
+"""Parts that only the embedded host has."""

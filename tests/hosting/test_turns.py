@@ -1,0 +1,144 @@
+"""What the embedded host's turn queues do beyond the contract of turns."""
+
+import asyncio
+
+import pytest
+
+from multi_actor.errors import HostStoppingError, TurnTimeoutError
+from multi_actor.hosting.abc import ActorKey
+from multi_actor.hosting.turns import Turn, Turns
+from tests.support import wait_until
+
+KEY = ActorKey("Probe", "1")
+
+
+@pytest.fixture
+def turns() -> Turns:
+    turns = Turns(timeout=20)
+    turns.open()
+    return turns
+
+
+class PlannedError(Exception):
+    """A turn failed because a test asked it to."""
+
+
+class Work:
+    """Work of one turn, which lasts until it is let go."""
+
+    def __init__(self) -> None:
+        self.began = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.ended = False
+
+    async def __call__(self, _: Turn) -> str:
+        self.began.set()
+        await self.go_on.wait()
+        self.ended = True
+        return "done"
+
+
+async def nothing(_: Turn) -> None:
+    """A turn that ends at once."""
+
+
+async def test_an_actor_that_rests_costs_no_queue(turns: Turns) -> None:
+    """After the last turn nothing is kept of an actor, whether its turns worked, failed or were taken back."""
+
+    async def fail(_: Turn) -> None:
+        raise PlannedError
+
+    await turns.run(KEY, "Nothing", nothing)
+    with pytest.raises(PlannedError):
+        await turns.run(KEY, "Fail", fail)
+    work = Work()
+    running = asyncio.create_task(turns.run(KEY, "Work", work))
+    await work.began.wait()
+    waiting = asyncio.create_task(turns.run(KEY, "Nothing", nothing))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    work.go_on.set()
+    await running
+    await wait_until(lambda: not turns._queues, description="no queue is left")
+
+
+async def test_turns_that_run_may_end_before_the_queues_close(turns: Turns) -> None:
+    """New ones are refused from the first moment on."""
+    work = Work()
+    running = asyncio.create_task(turns.run(KEY, "Work", work))
+    await work.began.wait()
+    closing = asyncio.create_task(turns.close(within=20))
+    await asyncio.sleep(0)
+    with pytest.raises(HostStoppingError):
+        await turns.run(ActorKey("Probe", "2"), "Nothing", nothing)
+    assert not closing.done()
+    work.go_on.set()
+    await closing
+    assert await running == "done"
+
+
+async def test_a_running_turn_may_still_call_while_the_queues_close(turns: Turns) -> None:
+    """A turn under way can only finish if the actors that it calls answer."""
+    work = Work()
+
+    async def call_on(turn: Turn) -> str:
+        await work(turn)
+        return await turns.run(ActorKey("Probe", "2"), "Work", work)
+
+    running = asyncio.create_task(turns.run(KEY, "CallOn", call_on))
+    await work.began.wait()
+    closing = asyncio.create_task(turns.close(within=20))
+    await asyncio.sleep(0)
+    work.go_on.set()
+    assert await running == "done"
+    await closing
+
+
+async def test_turns_that_do_not_end_are_cut_off_when_the_queues_close(turns: Turns) -> None:
+    """The host does not wait for them for ever."""
+    work = Work()
+    running = asyncio.create_task(turns.run(KEY, "Work", work))
+    await work.began.wait()
+    await turns.close(within=0.05)
+    await asyncio.wait([running])
+    assert running.cancelled()
+    assert not work.ended
+
+
+async def test_a_chain_has_one_deadline() -> None:
+    """A call deep in a chain is cut off when the first turn's time is up, and the error names the chain."""
+    turns = Turns(timeout=0.2)
+    turns.open()
+    work = Work()
+
+    async def call_on(_: Turn) -> str:
+        return await turns.run(ActorKey("Probe", "2"), "Work", work)
+
+    with pytest.raises(TurnTimeoutError) as timed_out:
+        await turns.run(KEY, "CallOn", call_on)
+    assert timed_out.value.chain[0] == "Probe/1"
+    assert not work.ended
+    await turns.run(KEY, "Nothing", nothing)
+    await wait_until(lambda: not turns._queues, description="both actors are free again")
+
+
+async def test_a_turn_that_waits_is_cut_off_at_its_deadline_too() -> None:
+    """A caller never waits longer than the time-out, whoever holds the actor."""
+    turns = Turns(timeout=0.2)
+    turns.open()
+
+    async def stubborn(_: Turn) -> None:
+        for _attempt in range(2):  # it ignores the first request to end
+            try:
+                await asyncio.sleep(0.5)
+            except asyncio.CancelledError:
+                continue
+
+    running = asyncio.create_task(turns.run(KEY, "Stubborn", stubborn))
+    await asyncio.sleep(0)
+    with pytest.raises(TurnTimeoutError, match="Probe/1"):
+        await turns.run(KEY, "Nothing", nothing)
+    await asyncio.wait([running])
+    running.exception()
+    await turns.run(KEY, "Nothing", nothing)

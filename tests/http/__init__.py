@@ -1,0 +1,1 @@
+"""The HTTP surface: every row of its tables."""

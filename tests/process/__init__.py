@@ -1,0 +1,1 @@
+"""Starting it as users do: as a process."""
