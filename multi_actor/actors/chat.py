@@ -76,6 +76,7 @@ class ChatAgent(OutboxActor, ChatAgentInterface, Remindable):
         await self._set(self._keys_key, [*keys, key][-RECENT_TURNS:])
         await self._stage(self._conversation_updated(sequence, said, reply))
         _log.info("Processed message for %s", self._history_key)
+        _log.debug("%s: %s → %s", self._history_key, said["content"], reply["content"])
         return reply
 
     async def get_conversation_history(self) -> list[Message]:
