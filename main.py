@@ -56,6 +56,19 @@ def build_responder(name: str) -> Responder:
     return responder
 
 
+def serve() -> None:
+    """Serve until SIGINT or SIGTERM."""
+    uvicorn.run(
+        app,
+        host=settings.listen,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # nothing here depends on the client's address
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )
+
+
 try:
     settings = Settings.from_environment()
     app = create_app(settings, build_host(settings), build_responder(settings.responder))
@@ -68,12 +81,4 @@ gc.freeze()
 gc.set_threshold(50_000, 20, 100)
 
 if __name__ == "__main__":
-    uvicorn.run(
-        app,
-        host=settings.listen,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,  # nothing here depends on the client's address
-        timeout_graceful_shutdown=GRACEFUL_SECONDS,
-    )
+    serve()

@@ -1,8 +1,9 @@
 """What a turn costs on the embedded host, as ratios within one run.
 
 ``make bench`` or ``.venv/bin/python benchmarks/embedded.py [--seconds 3]``. The service is started as its users start
-it (SQLite file, default settings), load comes from this process over loopback, and the measure is the same
-application's bare JSON route (``GET /healthz``): what HTTP alone costs on this machine at this moment.
+it (SQLite file, default settings), load comes from this process over loopback, and the measure is a bare route of the
+same application that takes and returns the same JSON as a turn (``served.py``): what HTTP alone costs on this machine
+at this moment. ``GET /healthz``, which takes nothing, stands beside it.
 """
 
 import argparse
@@ -63,9 +64,9 @@ def get(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nhost: b\r\n\r\n".encode()
 
 
-def turn(user: str, content: str = "How are you today?") -> bytes:
-    body = json.dumps({"role": "user", "content": content})
-    head = f"POST /chat/{user} HTTP/1.1\r\nhost: b\r\ncontent-type: application/json\r\n"
+def turn(user: str, *, route: str = "chat") -> bytes:
+    body = json.dumps({"role": "user", "content": "How are you today?"})
+    head = f"POST /{route}/{user} HTTP/1.1\r\nhost: b\r\ncontent-type: application/json\r\n"
     return f"{head}content-length: {len(body)}\r\n\r\n{body}".encode()
 
 
@@ -100,9 +101,9 @@ def free_port() -> int:
 def service(folder: str, **settings: str) -> Iterator[tuple[int, int]]:
     """Start the service; yields its port and its process id once it has answered."""
     port = free_port()
-    env = {**os.environ, "PORT": str(port), "STATE_FILE": f"{folder}/{port}.db", **settings}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PORT": str(port), "STATE_FILE": f"{folder}/{port}.db", **settings}
     with (Path(folder) / "log").open("ab") as log:
-        process = subprocess.Popen([sys.executable, "main.py"], cwd=ROOT, env=env, stderr=log, stdout=log)
+        process = subprocess.Popen([sys.executable, "benchmarks/served.py"], cwd=ROOT, env=env, stderr=log, stdout=log)
     try:
         asyncio.run(first_answer(port))
         yield port, process.pid
@@ -129,29 +130,33 @@ def resident_mb(pid: int) -> float:
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
+async def throughput(port: int, seconds: float) -> None:
+    print("clients  healthz/s   bare/s  turns/s  turns:bare  turns:healthz  turn p50 ms  p99 ms  bare p50 ms")
+    for clients in (1, 8, 32):
+        rates: dict[str, list[float]] = {"healthz": [], "bare": [], "turn": []}
+        times: dict[str, list[float]] = {"healthz": [], "bare": [], "turn": []}
+        for part in range(4):  # interleaved, so that a noisy neighbour is in each
+            requests: dict[str, Request] = {
+                "healthz": lambda *_: get("/healthz"),
+                "bare": lambda client, _: turn(f"u{client}", route="bare"),
+                "turn": partial(turns_of, f"u{clients}-{part}"),
+            }
+            for name, request in requests.items():
+                rate, sample = await load(port, clients, seconds / 4, request)
+                rates[name].append(rate)
+                times[name] += sample
+            await asyncio.sleep(0.2)  # what is published after the last reply is not the next part's load
+        mean = {name: statistics.mean(values) for name, values in rates.items()}
+        cuts = statistics.quantiles(times["turn"], n=100)
+        print(
+            f"{clients:7} {mean['healthz']:10.0f} {mean['bare']:8.0f} {mean['turn']:8.0f}"
+            f" {mean['turn'] / mean['bare']:11.2f} {mean['turn'] / mean['healthz']:14.2f}"
+            f" {cuts[49]:12.2f} {cuts[98]:7.2f} {statistics.median(times['bare']):12.2f}"
+        )
+
+
 def turns_of(name: str, client: int, _: int) -> bytes:
     return turn(f"{name}-{client}")
-
-
-async def throughput(port: int, seconds: float) -> None:
-    print("clients   bare/s   turns/s   turns:bare   turn p50 ms   p99 ms   (bare p50 ms)")
-    for clients in (1, 8, 32):
-        bare_rates, rates, bare_times, times = [], [], [], []
-        for part in range(4):  # interleaved, so that a noisy neighbour is in both
-            rate, sample = await load(port, clients, seconds / 4, lambda *_: get("/healthz"))
-            bare_rates.append(rate)
-            bare_times += sample
-            name = f"u{clients}-{part}"
-            rate, sample = await load(port, clients, seconds / 2, partial(turns_of, name))
-            rates.append(rate)
-            times += sample
-            await asyncio.sleep(0.2)  # what is published after the last reply is not the next part's load
-        cuts = statistics.quantiles(times, n=100)
-        ratio = statistics.mean(rates) / statistics.mean(bare_rates)
-        print(
-            f"{clients:7} {statistics.mean(bare_rates):8.0f} {statistics.mean(rates):9.0f} {ratio:12.2f}"
-            f" {cuts[49]:13.2f} {cuts[98]:8.2f}   {statistics.median(bare_times):8.2f}"
-        )
 
 
 async def flat_cost(port: int, turns: int) -> None:

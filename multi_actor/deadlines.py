@@ -5,15 +5,16 @@ nearly always end in time, so one timer for the earliest of them is enough.
 """
 
 import asyncio
+from typing import Any
 
 
 class Deadline:
-    """The deadline of one task: ``when`` in the event loop's seconds, and whether it has ``expired``."""
+    """The deadline of one ``task``: ``when`` in the event loop's seconds, and whether it has ``expired``."""
 
     __slots__ = ("expired", "task", "when")
+    task: "asyncio.Task[Any]"
 
-    def __init__(self, task: "asyncio.Task[object]", when: float) -> None:
-        self.task = task
+    def __init__(self, when: float) -> None:
         self.when = when
         self.expired = False
 
@@ -45,7 +46,7 @@ class Deadlines:
         if self._watched:
             self._set_timer(latest)
 
-    def tasks(self) -> "list[asyncio.Task[object]]":
+    def tasks(self) -> "list[asyncio.Task[Any]]":
         """Return the tasks that are watched."""
         return [deadline.task for deadline in self._watched]
 

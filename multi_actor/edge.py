@@ -2,7 +2,6 @@
 
 import asyncio
 import hmac
-import json
 import logging
 import re
 from collections.abc import Awaitable
@@ -13,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from multi_actor.deadlines import Deadline, Deadlines
 from multi_actor.errors import StartupError
 from multi_actor.logs import correlation_id, new_id
+from multi_actor.serialization import write_json
 
 _log = logging.getLogger(__name__)
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:/+=@-]{1,128}")
@@ -33,7 +33,8 @@ class RequestTime:
         """Await a request; raises ``TimeoutError`` at its deadline."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # a request is served by a task
-        deadline = Deadline(task, asyncio.get_running_loop().time() + self._seconds)
+        deadline = Deadline(asyncio.get_running_loop().time() + self._seconds)
+        deadline.task = task
         self._running.watch(deadline)
         try:
             await request
@@ -108,11 +109,12 @@ class _Answer:
     async def error(self, status: int, detail: str) -> None:
         if self._begun:
             return
-        headers = [(b"content-type", b"application/json")]
+        body = write_json({"detail": detail})
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         if status == 503:  # noqa: PLR2004
             headers.append((b"retry-after", str(RETRY_AFTER_SECONDS).encode()))
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": json.dumps({"detail": detail}).encode()})
+        await self.send({"type": "http.response.body", "body": body})
 
 
 def _counted(receive: Receive, limit: int) -> Receive:

@@ -102,6 +102,7 @@ def configure_logging(level: str, log_format: str) -> None:
     """
     # What no format of ours shows is not looked up. (https://docs.python.org/3/howto/logging.html#optimization)
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # noqa: SLF001  # that page's own advice
     text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     handler = _BatchingHandler()
     handler.setFormatter(TextFormatter() if text else JsonFormatter())

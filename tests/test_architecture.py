@@ -21,9 +21,19 @@ ALLOWED = {
     "hosting": {"errors", "deadlines", "logs", "serialization", "hosting.*"},
     "actors": {"errors", "logs", "contracts", "hosting.abc", "actors.*"},
     "subscriptions": {"errors", "logs", "contracts", "hosting.abc"},
-    "edge": {"errors", "deadlines", "logs"},
+    "edge": {"errors", "deadlines", "logs", "serialization"},
     "schemas": {"contracts", "hosting.abc"},
-    "api": {"errors", "logs", "settings", "contracts", "hosting.abc", "subscriptions", "edge", "schemas"},
+    "api": {
+        "errors",
+        "logs",
+        "settings",
+        "contracts",
+        "hosting.abc",
+        "subscriptions",
+        "edge",
+        "schemas",
+        "serialization",
+    },
     "app": {"errors", "logs", "settings", "contracts", "hosting.abc", "actors.*", "subscriptions", "edge", "api"},
 }
 FRAMEWORKS = {"fastapi", "starlette", "uvicorn"}

@@ -104,4 +104,4 @@ class ChatAgent(OutboxActor, ChatAgentInterface, Remindable):
 
 
 def _digest(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
