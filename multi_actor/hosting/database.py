@@ -5,24 +5,15 @@ import queue
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 Work = Callable[[sqlite3.Connection], Any]
 
 
-class Bulk(NamedTuple):
-    """Statements that do many jobs at once: they take a JSON array of them as ``:jobs``.
-
-    Every statement costs two exchanges of the interpreter's lock between the thread and the event loop; a statement
-    per job took a quarter of the event loop's time.
-    """
-
-    statements: tuple[str, ...]
-
-
 class _Job(NamedTuple):
-    """Something to do, and who waits for it. ``what`` is a job's JSON for a ``Bulk``, else a function."""
+    """Something to do, and who waits for it. ``what`` is JSON for the bulk statement, else a function."""
 
     what: Any
     done: asyncio.Future[Any]
@@ -35,7 +26,7 @@ class _Batch:
     """What one commit does, and the reads that follow it."""
 
     def __init__(self) -> None:
-        self.bulk: dict[Bulk, list[_Job]] = {}
+        self.bulk: dict[str, list[_Job]] = {}
         self.writes: list[_Job] = []
         self.reads: list[_Job] = []
         self.keys: set[Hashable] = set()
@@ -48,37 +39,44 @@ class _Batch:
 
     def alone(self) -> "Iterator[_Batch]":
         """Yield each job that writes, in a batch of its own."""
-        for bulk, jobs in self.bulk.items():
+        for kind, jobs in self.bulk.items():
             for job in jobs:
                 single = _Batch()
-                single.bulk[bulk] = [job]
+                single.bulk[kind] = [job]
                 yield single
         for job in self.writes:
             single = _Batch()
             single.writes.append(job)
             yield single
 
-    def write(self, connection: sqlite3.Connection) -> list[_Result]:
-        """Do all that writes; the first error ends it."""
-        results: list[_Result] = []
-        for bulk, jobs in self.bulk.items():
-            array = f"[{','.join(job.what for job in jobs)}]"
-            for statement in bulk.statements:
-                connection.execute(statement, {"jobs": array})
-            results += [(job, None, None) for job in jobs]
-        return results + [(job, job.what(connection), None) for job in self.writes]
+    def arrays(self) -> dict[str, str]:
+        """Return the JSON array of each kind of bulk job."""
+        return {kind: f"[{','.join(job.what for job in jobs)}]" for kind, jobs in self.bulk.items()}
 
 
 class DatabaseThread:
     """Does what the event loop asks for: what arrives while a batch commits makes up the next one.
 
-    ``connect`` opens the database, ``failure`` translates what it raises. Every answer comes after the commit. Jobs
-    take effect in the order in which they were asked for as far as one can tell: those of a batch are independent.
+    ``connect`` opens the database, ``failure`` translates what it raises. ``bulk`` is a statement that does many jobs
+    at once: it takes a JSON array of them for each kind of job, named as in ``nothing``. Each statement costs two
+    exchanges of the interpreter's lock with the event loop: with one per job they took a quarter of its time.
+
+    Every answer comes after the commit. Jobs of a batch are independent of each other; those of one ``key`` are in
+    different batches, in the order in which they were asked for.
     """
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], failure: Callable[[Exception], Exception]) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        failure: Callable[[Exception], Exception],
+        *,
+        bulk: str,
+        nothing: Mapping[str, None],
+    ) -> None:
         self._connect = connect
         self._failure = failure
+        self._bulk = bulk
+        self._nothing = nothing
         self._batches: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
         self._waiting = deque([_Batch()])
         self._busy = False
@@ -99,15 +97,15 @@ class DatabaseThread:
 
     # -- the event loop's side
 
-    def bulk(self, bulk: Bulk, job: str, *, key: Hashable = None) -> asyncio.Future[None]:
-        """Have ``job`` done by ``bulk``; of one ``key``, a commit holds one job, so that their order counts."""
+    def bulk(self, kind: str, job: str, *, key: Hashable = None) -> asyncio.Future[None]:
+        """Have a ``job``, in JSON, done by the bulk statement."""
         batch = self._waiting[-1]
         if key is not None:
             if key in batch.keys:
                 batch = _Batch()
                 self._waiting.append(batch)
             batch.keys.add(key)
-        return self._ask(batch.bulk.setdefault(bulk, []), job)
+        return self._ask(batch.bulk.setdefault(kind, []), job)
 
     def write(self, work: Work) -> asyncio.Future[Any]:
         """Have ``work`` done in a transaction."""
@@ -164,9 +162,14 @@ class DatabaseThread:
         if not jobs:
             return []
         try:
-            connection.execute("BEGIN")
-            results = batch.write(connection)
-            connection.execute("COMMIT")
+            if batch.writes:
+                connection.execute("BEGIN")
+            if batch.bulk:
+                connection.execute(self._bulk, {**self._nothing, **batch.arrays()})
+            results: list[_Result] = [(job, job.what(connection), None) for job in batch.writes]
+            if batch.writes:
+                connection.execute("COMMIT")
+            results += [(job, None, None) for job in chain.from_iterable(batch.bulk.values())]
         except Exception as error:  # noqa: BLE001  # it goes to who asked
             if connection.in_transaction:
                 connection.execute("ROLLBACK")

@@ -11,7 +11,7 @@ from multi_actor.errors import (
     StoreUnavailableError,
 )
 from multi_actor.hosting.abc import ActorKey, StateStore, StoredEvent, StoredReminder, TopicStatus
-from multi_actor.hosting.database import Bulk, DatabaseThread
+from multi_actor.hosting.database import DatabaseThread
 from multi_actor.serialization import write_json
 
 # One entry per schema version, applied in order to an older file; an entry that was released never changes.
@@ -32,28 +32,29 @@ _SCHEMA = (
     """,
 )
 
-# Turns go to SQLite as Dapr's JSON, an array of [type, id, now, operations] for all of a commit, and SQLite takes it
-# apart itself: the event loop's thread never parses what it only passes on.
-_OPERATIONS = """
-    FROM json_each(:jobs) AS job, json_each(job.value, '$[3]') AS operation
-    WHERE operation.value ->> '$.operation' =
+# A commit's turns, published and delivered events go to SQLite in one statement, as JSON arrays that a trigger takes
+# apart: a turn is Dapr's JSON in [type, id, now, operations], an event is [id, topic, body] and, delivered, its id.
+# The event loop's thread never parses what it only passes on, and the statement is a transaction of its own.
+_BATCH = """
+    CREATE TEMP VIEW batch AS SELECT NULL AS turns, NULL AS published, NULL AS delivered;
+    CREATE TEMP TRIGGER write_batch INSTEAD OF INSERT ON batch BEGIN
+        INSERT INTO state (actor_type, actor_id, name, value, expires)
+        SELECT turn.value ->> 0, turn.value ->> 1, change.value ->> '$.request.key',
+            coalesce(change.value -> '$.request.value', 'null'),
+            (turn.value ->> 2) + nullif(max(CAST(change.value ->> '$.request.metadata.ttlInSeconds' AS REAL), 0), 0)
+        FROM json_each(NEW.turns) AS turn, json_each(turn.value, '$[3]') AS change
+        WHERE change.value ->> '$.operation' = 'upsert'
+        ON CONFLICT DO UPDATE SET value = excluded.value, expires = excluded.expires;
+        DELETE FROM state WHERE (actor_type, actor_id, name) IN (
+            SELECT turn.value ->> 0, turn.value ->> 1, change.value ->> '$.request.key'
+            FROM json_each(NEW.turns) AS turn, json_each(turn.value, '$[3]') AS change
+            WHERE change.value ->> '$.operation' = 'delete');
+        INSERT INTO event SELECT value ->> 0, value ->> 1, value ->> 2, 0 FROM json_each(NEW.published);
+        DELETE FROM event WHERE id IN (SELECT value FROM json_each(NEW.delivered));
+    END;
 """
-_UPSERT = f"""
-    INSERT INTO state (actor_type, actor_id, name, value, expires)
-    SELECT job.value ->> 0, job.value ->> 1, operation.value ->> '$.request.key',
-        coalesce(operation.value -> '$.request.value', 'null'),
-        (job.value ->> 2) + nullif(max(CAST(operation.value ->> '$.request.metadata.ttlInSeconds' AS REAL), 0), 0)
-    {_OPERATIONS} 'upsert'
-    ON CONFLICT DO UPDATE SET value = excluded.value, expires = excluded.expires
-"""  # put together from constants
-_DELETE = f"""
-    DELETE FROM state WHERE (actor_type, actor_id, name) IN (
-        SELECT job.value ->> 0, job.value ->> 1, operation.value ->> '$.request.key' {_OPERATIONS} 'delete')
-"""  # noqa: S608
-_SAVE = Bulk((_UPSERT,))
-_SAVE_AND_DELETE = Bulk((_UPSERT, _DELETE))
-_APPEND = Bulk(("INSERT INTO event SELECT value ->> 0, value ->> 1, value ->> 2, 0 FROM json_each(:jobs)",))
-_ACKNOWLEDGE = Bulk(("DELETE FROM event WHERE id IN (SELECT value FROM json_each(:jobs))",))
+_WRITE_BATCH = "INSERT INTO batch VALUES (:turns, :published, :delivered)"
+_NO_BATCH = {"turns": None, "published": None, "delivered": None}
 _GET = """
     SELECT value FROM state WHERE actor_type = ? AND actor_id = ? AND name = ? AND (expires IS NULL OR expires > ?)
 """
@@ -76,7 +77,7 @@ class SqliteStore(StateStore):
         self._last_event = 0
 
     async def __aenter__(self) -> Self:
-        thread = DatabaseThread(self._connect, self._failure)
+        thread = DatabaseThread(self._connect, self._failure, bulk=_WRITE_BATCH, nothing=_NO_BATCH)
         await thread.start()
         self._last_event = await thread.read(lambda c: c.execute("SELECT max(id) FROM event").fetchone()[0]) or 0
         self._thread = thread
@@ -124,6 +125,7 @@ class SqliteStore(StateStore):
                     connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {len(_SCHEMA)}")
             connection.execute("COMMIT")
+            connection.executescript(_BATCH)
         except Exception as error:
             connection.close()
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
@@ -137,7 +139,7 @@ class SqliteStore(StateStore):
 
     async def transact(self, key: ActorKey, operations: bytes, *, now: float) -> None:
         job = f"{write_json([*key, now])[:-1].decode()},{operations.decode()}]"
-        await self._database.bulk(_SAVE_AND_DELETE if b'"delete"' in operations else _SAVE, job, key=key)
+        await self._database.bulk("turns", job, key=key)
 
     async def purge(self, *, now: float) -> None:
         await self._database.write(lambda c: c.execute("DELETE FROM state WHERE expires <= ?", (now,)))
@@ -159,11 +161,11 @@ class SqliteStore(StateStore):
     async def append(self, topic: str, body: str) -> StoredEvent:
         self._last_event += 1
         event = StoredEvent(self._last_event, topic, body)
-        await self._database.bulk(_APPEND, write_json([event.id, topic, body]).decode())
+        await self._database.bulk("published", write_json([event.id, topic, body]).decode())
         return event
 
     async def acknowledge(self, event: StoredEvent) -> None:
-        await self._database.bulk(_ACKNOWLEDGE, str(event.id))
+        await self._database.bulk("delivered", str(event.id))
 
     async def bury(self, event: StoredEvent, *, keep: int) -> None:
         def work(connection: sqlite3.Connection) -> None:

@@ -33,7 +33,7 @@ class WatchedStore(SqliteStore):
         return connection
 
     def commits(self) -> int:
-        return sum(statement.upper().startswith("COMMIT") for statement in self.statements)
+        return sum(statement.startswith(("COMMIT", "INSERT INTO batch")) for statement in self.statements)
 
 
 @pytest.fixture(params=["memory", "file"])
