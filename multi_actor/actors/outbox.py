@@ -151,6 +151,7 @@ class OutboxActor(TransactionalActor):
             self._staged = [await self._get(self._event_key(number), None) for number in waiting]
             self._trust_reminder()
             return
+        await self._save()  # first: once the reminder is gone, nothing makes up for a save that failed
         await self.unregister_reminder(REMINDER)
         self._trusted_until = 0.0
 
