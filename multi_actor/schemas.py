@@ -137,6 +137,18 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 ActorIdPath = Annotated[str, Path(pattern=USER_ID_PATTERN, description="the user's id", examples=["user1"])]
+IDEMPOTENCY_KEY = {
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "description": "the same key is the same turn: it gets the same reply and changes nothing",
+            "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
+            "example": "7a5c0f9e",
+        }
+    ]
+}
 CLOUD_EVENT_BODY = {
     "requestBody": {
         "required": True,

@@ -1,0 +1,1 @@
+"""The three actors, on their own host."""
