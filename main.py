@@ -10,7 +10,7 @@ import uvicorn
 from multi_actor.actors.responder import Responder, TemplateResponder
 from multi_actor.app import create_app
 from multi_actor.contracts import APP_ID, PUBSUB
-from multi_actor.errors import StartupError
+from multi_actor.errors import SeveralWorkersError, StartupError
 from multi_actor.hosting.abc import ActorHost
 from multi_actor.hosting.embedded import EmbeddedHost
 from multi_actor.hosting.stores import SqliteStore
@@ -34,7 +34,7 @@ def build_host(settings: Settings) -> ActorHost:
         app_id=APP_ID,
         pubsub=PUBSUB,
         turn_timeout=settings.request_timeout_seconds,
-        drain_timeout=2.0,  # the server has let the requests end by then: 10 s are never reached
+        drain_timeout=2.0,  # the server has let the requests end by then
     )
 
 
@@ -49,15 +49,19 @@ def build_responder(name: str) -> Responder:
     module, _, factory = name.partition(":")
     try:
         responder: Responder = getattr(importlib.import_module(module), factory)()
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # whatever a factory of somebody else's raises
         raise StartupError(
             f"RESPONDER: {name!r} is neither 'template' nor 'package.module:factory': {error}"
         ) from error
+    if not callable(getattr(responder, "respond", None)):
+        raise StartupError(f"RESPONDER: what {name!r} makes has no method 'respond'")
     return responder
 
 
 def serve() -> None:
     """Serve until SIGINT or SIGTERM."""
+    if os.environ.get("WEB_CONCURRENCY", "1") != "1":  # uvicorn's own variable
+        sys.exit(f"multi-actor cannot start: WEB_CONCURRENCY: {SeveralWorkersError()}")
     uvicorn.run(
         app,
         host=settings.listen,

@@ -102,15 +102,17 @@ def conversation_routes(host: ActorHost, settings: Settings) -> APIRouter:
 
 def sidecar_routes(subscriptions: Subscriptions) -> APIRouter:
     """Return what the sidecar calls, actors' own callbacks aside."""
-    router = APIRouter(tags=["sidecar"], responses=errors(401, 413))
+    router = APIRouter(tags=["sidecar"], responses=errors(401))
 
-    @router.post("/subscribe", summary="Take in an event", openapi_extra=CLOUD_EVENT_BODY)
+    @router.post("/subscribe", summary="Take in an event", responses=errors(413), openapi_extra=CLOUD_EVENT_BODY)
     async def subscribe(request: Request) -> DeliveryStatus:
         """Answer `SUCCESS`, `RETRY` (a passing fault) or `DROP` (it can never be processed: a dead letter)."""
         envelope = read_envelope(await request.body())
         return DeliveryStatus(status=await subscriptions.deliver(envelope if envelope is not None else {}))
 
-    @router.post("/dead-letter", summary="Take in a dead letter", openapi_extra=CLOUD_EVENT_BODY)
+    @router.post(
+        "/dead-letter", summary="Take in a dead letter", responses=errors(413), openapi_extra=CLOUD_EVENT_BODY
+    )
     async def dead_letter(request: Request) -> DeliveryStatus:
         """Log an event that was given up, and count it."""
         envelope = read_envelope(await request.body())
@@ -120,7 +122,7 @@ def sidecar_routes(subscriptions: Subscriptions) -> APIRouter:
         "/dapr/config",
         summary="Name the actor types",
         openapi_extra={"responses": {"200": {"content": {"application/json": {
-            "example": {"entities": [CHAT, RESPONSE, MEMORY], "actorIdleTimeout": "1h0m0s0ms0μs"},
+            "example": {"entities": [CHAT, RESPONSE, MEMORY], "actorIdleTimeout": "0h10m0s0ms0μs"},
         }}}}},
     )  # fmt: skip
     async def dapr_config() -> Response:
@@ -153,7 +155,9 @@ def operations_routes(host: ActorHost, subscriptions: Subscriptions) -> APIRoute
         held = await host.metadata()
         topics = {name: Topic(backlog=t.backlog, dead_letters=t.dead_letters) for name, t in held.topics.items()}
         for name in subscriptions.topics():
-            topics.setdefault(name, Topic(backlog=0, dead_letters=subscriptions.dead_letters[name]))
+            # A host that keeps dead letters counts them over restarts; else it is those that came in here.
+            topic = topics.setdefault(name, Topic(backlog=0, dead_letters=0))
+            topic.dead_letters = max(topic.dead_letters, subscriptions.dead_letters[name])
         return Metadata(
             app_id=APP_ID, host=held.host, actors=dict(held.actors), reminders=held.reminders, topics=topics
         )

@@ -29,7 +29,7 @@ from multi_actor.actors.response import ResponseAgent
 from multi_actor.api import conversation_routes, operations_routes, retry_after, sidecar_routes
 from multi_actor.contracts import USER_CHAT
 from multi_actor.edge import Edge, RequestTime
-from multi_actor.errors import SeveralWorkersError
+from multi_actor.errors import RetryableError, SeveralWorkersError, StartupError
 from multi_actor.hosting.abc import ActorCallError, ActorHost
 from multi_actor.logs import configure_logging
 from multi_actor.settings import LOOPBACK, Settings
@@ -37,6 +37,7 @@ from multi_actor.subscriptions import conversation_subscriptions
 
 _log = logging.getLogger(__name__)
 IDLE_TIMEOUT = timedelta(minutes=10)
+FLUSH_SECONDS = 1.0
 READINESS_LEADS_SECONDS = 1.0
 """From the moment on at which /readyz says 503 until the server takes no more connections, on SIGTERM."""
 
@@ -60,7 +61,9 @@ def create_app(settings: Settings, host: ActorHost, responder: Responder) -> Fas
             async with host:
                 yield
                 host.drain()
-                await publisher.flush()
+                with contextlib.suppress(TimeoutError):  # what is not published waits in the outbox
+                    async with asyncio.timeout(FLUSH_SECONDS):
+                        await publisher.flush()
 
     app = FastAPI(
         title="MultiAgentService",
@@ -73,6 +76,7 @@ def create_app(settings: Settings, host: ActorHost, responder: Responder) -> Fas
     app.include_router(operations_routes(host, subscriptions))
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ActorCallError, _failed_call)
+    app.add_exception_handler(RetryableError, _failed_call)
     app.add_middleware(Edge, max_body_bytes=settings.max_body_bytes, time=request_time, token=token)
     return app
 
@@ -106,7 +110,7 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
 
 async def _failed_call(_: Request, error: Exception) -> JSONResponse:
     """Tell a fault that may pass from a bug of ours; the host has logged it where it happened."""
-    if isinstance(error, ActorCallError) and error.retryable:
+    if error.retryable if isinstance(error, ActorCallError) else isinstance(error, RetryableError):
         return JSONResponse({"detail": "Not available now; the same request may be sent again"}, 503, retry_after())
     return JSONResponse({"detail": "Internal error"}, 500)
 
@@ -122,13 +126,19 @@ def _only_worker() -> Iterator[None]:
         yield
         return
     path = Path(tempfile.gettempdir()) / f"multi-actor-{os.getuid()}-{os.getppid()}.lock"
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SeveralWorkersError from None
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise StartupError(f"{path} cannot be locked ({error.strerror}): remove it, or set TMPDIR") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise SeveralWorkersError from None
+    try:
         yield
-        path.unlink(missing_ok=True)
+    finally:
+        os.close(lock)  # the file stays: a worker that waits for it must not lock one that is gone
 
 
 @contextlib.contextmanager

@@ -43,8 +43,8 @@ class Deadlines:
         """Have no deadline later than ``latest``."""
         for deadline in self._watched:
             deadline.when = min(deadline.when, latest)
-        if self._watched:
-            self._set_timer(latest)
+        if waiting := [deadline.when for deadline in self._watched if not deadline.expired]:
+            self._set_timer(min(waiting))
 
     def tasks(self) -> "list[asyncio.Task[Any]]":
         """Return the tasks that are watched."""

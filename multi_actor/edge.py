@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import logging
+import math
 import re
 from collections.abc import Awaitable
 
@@ -27,13 +28,14 @@ class RequestTime:
     def __init__(self, *, seconds: float, drain_seconds: float = 5.0) -> None:
         self._seconds = seconds
         self._drain_seconds = drain_seconds
+        self._latest = math.inf
         self._running = Deadlines()
 
     async def keep(self, request: Awaitable[None]) -> None:
         """Await a request; raises ``TimeoutError`` at its deadline."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # a request is served by a task
-        deadline = Deadline(asyncio.get_running_loop().time() + self._seconds)
+        deadline = Deadline(min(asyncio.get_running_loop().time() + self._seconds, self._latest))
         deadline.task = task
         self._running.watch(deadline)
         try:
@@ -46,8 +48,9 @@ class RequestTime:
             self._running.forget(deadline)
 
     def drain(self) -> None:
-        """Bring the deadlines of the requests under way forward."""
-        self._running.bring_forward(asyncio.get_running_loop().time() + self._drain_seconds)
+        """Bring the deadlines of the requests under way forward, and of those that still come."""
+        self._latest = asyncio.get_running_loop().time() + self._drain_seconds
+        self._running.bring_forward(self._latest)
 
 
 class Edge:
@@ -73,7 +76,8 @@ class Edge:
         request_id = given.decode() if _SANE_REQUEST_ID.fullmatch(given) else new_id()
         correlation_id.set(request_id)
         answer = _Answer(send, request_id)
-        sidecar = _SIDECAR.match(scope["path"]) is not None
+        path = scope["path"].removeprefix(scope.get("root_path", ""))  # as the router sees it
+        sidecar = _SIDECAR.match(path) is not None
         if sidecar and self._token and not hmac.compare_digest(headers.get(b"dapr-api-token", b""), self._token):
             await answer.error(401, "Missing or wrong dapr-api-token")
             return

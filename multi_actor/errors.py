@@ -36,6 +36,17 @@ class TurnTimeoutError(RetryableError, TimeoutError):
         super().__init__(f"no end within {seconds:g} s: {' → '.join(chain)}")
 
 
+class TurnCancelledError(RetryableError):
+    """A turn was cancelled from within: something that it awaited was.
+
+    ``chain`` is the calls from the outermost to the one that was cancelled, as ``type/id``.
+    """
+
+    def __init__(self, chain: tuple[str, ...]) -> None:
+        self.chain = chain
+        super().__init__(f"cancelled: {' → '.join(chain)}")
+
+
 class ResponderFailedError(RetryableError):
     """The responder raised, so there is no reply to this message."""
 

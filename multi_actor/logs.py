@@ -111,5 +111,8 @@ def configure_logging(level: str, log_format: str) -> None:
         logger.handlers = [handler]
         logger.propagate = False
         logger.setLevel(level)
+    root = logging.getLogger()
+    if not root.handlers:  # asyncio's warnings, and those of a responder of somebody else's
+        root.addHandler(handler)
     # Every request has its own lines already; an access line would be a sixth.
     logging.getLogger("uvicorn.access").disabled = True

@@ -21,7 +21,7 @@ from multi_actor.logs import correlation_id
 _log = logging.getLogger(__name__)
 
 Handler = Callable[[Mapping[str, Any]], Awaitable[None]]
-"""Takes one event in. What it raises is a passing fault (``RETRY``), a terminal ``ActorCallError`` excepted."""
+"""Takes one event in. When it raises the event is delivered again: a bug may be gone with the next release."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Subscriptions:
 
     table: tuple[Subscription, ...]
     dead_letters: Counter[str] = field(default_factory=Counter)
-    """Dead letters received, per topic."""
+    """Dead letters received since the start, per topic; ``-`` for those of topics that are not ours."""
 
     def topics(self) -> frozenset[str]:
         """Return the topics to subscribe to."""
@@ -73,7 +73,7 @@ class Subscriptions:
         """Log a dead letter with its ids and count it."""
         data = _data(envelope) or {}
         topic = _shown(envelope.get("topic"))
-        self.dead_letters[topic] += 1
+        self.dead_letters[topic if topic in self.topics() else "-"] += 1
         _log.error(
             "dead letter %s of %s: event %s for %s",
             _shown(envelope.get("id")),

@@ -14,6 +14,7 @@ from multi_actor.contracts import (
     MEMORY,
     MemoryAgentInterface,
     Message,
+    MessageModel,
     Remembered,
     ResponseAgentInterface,
     UserMessage,
@@ -54,6 +55,7 @@ class ResponseAgent(TransactionalActor, ResponseAgentInterface):
         memory = await self._remembered()
         try:
             content = await self._responder.respond(said, memory, number)
+            MessageModel(role="assistant", content=content)  # what is no text would stop the user's events for good
         except Exception as error:
             raise ResponderFailedError(self.id.id) from error
         await self._set(self._count_key, max(count, number))

@@ -23,7 +23,7 @@ _PAGE = 1000  # events read at once when a backlog is taken up
 class RetryPolicy:
     """Delays between the attempts at one event: ``initial`` seconds, doubled each time up to ``longest``.
 
-    The defaults try for about two minutes; ``components/resiliency.yaml`` says the same to Dapr.
+    The defaults try for about two minutes.
     """
 
     initial: float = 0.1
@@ -176,6 +176,11 @@ class Broker:
     async def _ask(subscriber: Subscriber, envelope: CloudEvent) -> Delivery:
         try:
             return await subscriber(envelope)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task and task.cancelling():
+                raise
+            return Delivery.RETRY  # something that the subscriber awaited was cancelled, not the delivery
         except Exception:  # noqa: BLE001  # the delivery loop
             _log.exception("the subscriber of %s failed on event %s", envelope["topic"], envelope["id"])
             return Delivery.RETRY

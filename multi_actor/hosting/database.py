@@ -1,6 +1,7 @@
 """One thread that does all of a database's work, a batch at a time: group commit."""
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -172,7 +173,8 @@ class DatabaseThread:
             results += [(job, None, None) for job in chain.from_iterable(batch.bulk.values())]
         except Exception as error:  # noqa: BLE001  # it goes to who asked
             if connection.in_transaction:
-                connection.execute("ROLLBACK")
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
             if len(jobs) > 1:
                 return [result for single in batch.alone() for result in self._commit(connection, single)]
             return [(jobs[0], None, self._failure(error))]

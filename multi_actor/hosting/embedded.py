@@ -100,8 +100,12 @@ class EmbeddedHost(ActorHost):
         bare = EmbeddedProxyFactory(self._client, DefaultJSONSerializer())
         ActorProxy._default_proxy_factory = bare  # type: ignore[assignment]  # noqa: SLF001
         self._turns.open()
-        await self._broker.start()
-        await self._reminders.start()
+        try:
+            await self._broker.start()
+            await self._reminders.start()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
         scan = ActorRuntime.get_actor_config().actor_scan_interval or _SCAN_INTERVAL
         self._every(scan.total_seconds(), lambda: self._actors.deactivate_idle(self._turns))
         self._every(_PURGE_SECONDS, lambda: self._store.purge(now=self._clock.now()))

@@ -94,22 +94,37 @@ class Reminders:
         schedule = Schedule.of(body, now=self._clock.now())
         policy = _FailurePolicy.of(body)
         reminder = StoredReminder(key, name, data.decode(), schedule.due, schedule.expires)
-        await self._store.save_reminder(reminder)
+        before = self._disarm(key, name)
+        try:
+            await self._store.save_reminder(reminder)
+        except BaseException:
+            self._arm_again(before)
+            raise
         self._arm(_Armed(reminder, schedule, policy))
 
     async def unregister(self, key: ActorKey, name: str) -> None:
         """Forget a reminder; no error if there is none."""
-        await self._store.delete_reminder(key, name)
+        before = self._disarm(key, name)
+        try:
+            await self._store.delete_reminder(key, name)
+        except BaseException:
+            self._arm_again(before)
+            raise
+
+    def _disarm(self, key: ActorKey, name: str) -> _Armed | None:
+        """Take a reminder back at once: a tick of it that still runs must not write over what follows."""
         armed = self._armed.pop((key, name), None)
         if armed and armed.handle:
             armed.handle.cancel()
+        return armed
+
+    def _arm_again(self, armed: _Armed | None) -> None:
+        if armed and (armed.reminder.key, armed.reminder.name) not in self._armed:
+            self._arm(armed)
 
     def _arm(self, armed: _Armed) -> None:
-        place = (armed.reminder.key, armed.reminder.name)
-        before = self._armed.get(place)
-        if before and before.handle:
-            before.handle.cancel()
-        self._armed[place] = armed
+        self._disarm(armed.reminder.key, armed.reminder.name)
+        self._armed[armed.reminder.key, armed.reminder.name] = armed
         self._wait(armed, armed.reminder.due - self._clock.now())
 
     def _wait(self, armed: _Armed, seconds: float) -> None:

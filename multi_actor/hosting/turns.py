@@ -15,6 +15,7 @@ from multi_actor.errors import (
     HostStoppingError,
     ReentrancyTooDeepError,
     RetryableError,
+    TurnCancelledError,
     TurnTimeoutError,
     WaitsForItselfError,
 )
@@ -129,7 +130,7 @@ class Turns:
     async def _take(self, turn: Turn, work: Callable[[Turn], Awaitable[Any]]) -> None:
         _current.set(turn)
         value: Any = None
-        failure: BaseException | None = None
+        failure: Exception | None = None
         try:
             if turn.reentrant:
                 turn.started = True
@@ -141,11 +142,14 @@ class Turns:
                     value = await work(turn)
                 finally:
                     self._pass_on(turn.key)
-        except asyncio.CancelledError as cancelled:
-            failure = cancelled
+        except asyncio.CancelledError:
+            # An error for the caller, who was not cancelled: it would take that for its own end.
             if turn.expired:
                 failure = TurnTimeoutError(turn.names(), self._timeout)
-                _log.warning("%s", failure)
+            else:
+                failure = TurnCancelledError(turn.names()) if self._open else HostStoppingError()
+            if turn.started:
+                _log.warning("%s.%s failed: %s", turn.key, turn.method, failure)
         except Exception as error:  # noqa: BLE001  # it goes to the caller
             failure = error
             self._report(turn, error)
@@ -155,8 +159,6 @@ class Turns:
             return
         if failure is None:
             turn.result.set_result(value)
-        elif isinstance(failure, asyncio.CancelledError):
-            turn.result.cancel()
         else:
             turn.result.set_exception(failure)
 

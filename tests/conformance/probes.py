@@ -175,6 +175,8 @@ class Alarm(Probe, AlarmInterface, Remindable):
     ) -> None:
         self.journal.note("rang", name, state)
         await self._state_manager.set_state("rings", await self.rings() + 1)
+        if name == "lasts":
+            await self.journal.gate("lasts").wait()
         if name == "ends itself":
             await self.unregister_reminder(name)
         if name == "replaces itself" and state == b"first":

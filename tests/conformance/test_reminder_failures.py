@@ -1,5 +1,6 @@
 """Reminders whose tick fails: tried again as their policy says, and undone each time."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -83,3 +84,22 @@ async def test_a_tick_that_fails_holds_up_no_other(harness: Harness) -> None:
     await harness.elapse(2)
     assert harness.journal.count("rang", "second") == 1
     assert await harness.actor(Alarm, "2").Rings() == 1
+
+
+@pytest.mark.parametrize("change", ["Arm", "Disarm"])
+async def test_what_follows_a_tick_that_lasts_is_not_undone_by_it(harness: Harness, change: str) -> None:
+    """A reminder that is replaced, or taken back, by the turn after its tick stays so, over a restart as well."""
+    await harness.start(Alarm)
+    alarm = harness.actor(Alarm, "1")
+    await alarm.Arm({"name": "lasts", "due": 0, "period": 60})
+    await harness.journal.until("rang", "lasts")
+    following = asyncio.create_task(
+        alarm.Arm({"name": "lasts", "due": 5}) if change == "Arm" else alarm.Disarm("lasts")
+    )
+    await asyncio.sleep(0)
+    harness.journal.gate("lasts").set()
+    await following
+    await harness.restart()
+    await harness.elapse(6)
+    assert harness.journal.count("rang", "lasts") == (2 if change == "Arm" else 1)
+    assert (await harness.host.metadata()).reminders == 0

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from multi_actor.errors import HostStoppingError, TurnTimeoutError
+from multi_actor.deadlines import Deadline, Deadlines
+from multi_actor.errors import HostStoppingError, TurnCancelledError, TurnTimeoutError
 from multi_actor.hosting.abc import ActorKey
 from multi_actor.hosting.turns import Turn, Turns
 from tests.support import wait_until
@@ -101,9 +102,41 @@ async def test_turns_that_do_not_end_are_cut_off_when_the_queues_close(turns: Tu
     running = asyncio.create_task(turns.run(KEY, "Work", work))
     await work.began.wait()
     await turns.close(within=0.05)
-    await asyncio.wait([running])
-    assert running.cancelled()
+    with pytest.raises(HostStoppingError):
+        await running
     assert not work.ended
+
+
+async def test_a_turn_that_is_cancelled_from_within_is_an_error_for_its_caller(turns: Turns) -> None:
+    """The caller was not cancelled and must not take it for its own end."""
+
+    async def work(_: Turn) -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(TurnCancelledError, match="Probe/1"):
+        await turns.run(KEY, "Work", work)
+    assert await turns.run(KEY, "Work", done) == "done"
+
+
+async def done(_: Turn) -> str:
+    return "done"
+
+
+async def test_deadlines_that_are_brought_forward_keep_those_before() -> None:
+    """One that was earlier than the new latest one still expires in its time."""
+    deadlines = Deadlines()
+    loop = asyncio.get_running_loop()
+    waiting = []
+    for seconds in (0.05, 60.0):
+        deadline = Deadline(loop.time() + seconds)
+        deadline.task = asyncio.create_task(asyncio.sleep(30))
+        deadlines.watch(deadline)
+        waiting.append(deadline)
+    deadlines.bring_forward(loop.time() + 20)
+    await asyncio.wait([waiting[0].task], timeout=10)
+    assert [deadline.expired for deadline in waiting] == [True, False]
+    waiting[1].task.cancel()
+    deadlines.close()
 
 
 async def test_a_chain_has_one_deadline() -> None:

@@ -125,6 +125,15 @@ async def test_a_passing_fault_is_retried_until_it_has_passed(serve: Serve) -> N
         assert len(await memory_of(client, "user1")) == 2
 
 
+async def test_dead_letters_of_topics_that_are_not_ours_are_counted_together(client: httpx.AsyncClient) -> None:
+    """Names that somebody makes up fill no memory."""
+    for number in range(3):
+        await client.post("/dead-letter", json=cloud_event(event(), topic=f"made-up-{number}"))
+    await client.post("/dead-letter", json=cloud_event(event()))
+    topics = (await client.get("/metadata")).json()["topics"]
+    assert topics == {"user-chat": {"backlog": 0, "dead_letters": 1}}
+
+
 async def test_a_dead_letter_is_logged_with_its_ids_and_counted(client: httpx.AsyncClient, log: Log) -> None:
     """The line names the envelope, the topic, the event and its user, and not what was said."""
     answer = await client.post("/dead-letter", json=cloud_event(event("user7", 5, event_id="event-5"), id="cloud-5"))

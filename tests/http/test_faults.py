@@ -1,11 +1,15 @@
 """What is unavailable, too slow or broken, and that the same request succeeds afterwards, once."""
 
 import asyncio
+from typing import Any
 
 import httpx
 import pytest
 
-from multi_actor.hosting.abc import ActorKey, HostMetadata
+from multi_actor.actors.responder import TemplateResponder
+from multi_actor.contracts import Message, Remembered
+from multi_actor.errors import StoreUnavailableError
+from multi_actor.hosting.abc import ActorKey, HostMetadata, TopicStatus
 from multi_actor.hosting.embedded import EmbeddedHost
 from tests.conftest import Serve
 from tests.http.support import FaultyResponder, FaultyStore, Log, nothing, refuses, refuses_topics
@@ -39,6 +43,55 @@ async def assert_one_whole_turn(client: httpx.AsyncClient, reply: dict[str, str]
     assert await history_of(client, "user1") == [HI, reply]
     assert (await client.get("/response/user1/count")).json() == {"count": 1}
     assert await remembered(client, "user1", reply["content"]) == [HI, reply]
+
+
+async def cancels(_: object) -> None:
+    raise asyncio.CancelledError
+
+
+async def test_a_responder_that_is_cancelled_from_within_is_a_503(serve: Serve) -> None:
+    """A client of its own that was cancelled is no end of the request."""
+    responder = FaultyResponder()
+    responder.before = cancels
+    async with serve(responder=responder) as client:
+        assert_unavailable(await ask(client))
+        responder.before = nothing
+        answer = await ask(client)
+        await assert_one_whole_turn(client, answer.json()["response"])
+
+
+@pytest.mark.parametrize("reply", [None, 7, "a\0b", "\ud800"])
+async def test_a_reply_that_is_no_text_is_a_503_and_no_turn(serve: Serve, reply: Any) -> None:
+    """Its event could never be taken in, and would hold up those after it."""
+
+    class Odd(TemplateResponder):
+        async def respond(self, message: Message, memory: list[Remembered], number: int) -> str:
+            usual = await super().respond(message, memory, number)
+            return reply if message["content"] == HI["content"] else usual
+
+    async with serve(responder=Odd()) as client:
+        assert_unavailable(await ask(client))
+        assert await history_of(client, "user1") == []
+        said = await say(client, "user1", "Hello")
+        assert await remembered(client, "user1", said["content"]) == [{"role": "user", "content": "Hello"}, said]
+
+
+async def test_metadata_without_the_store_is_a_503(serve: Serve) -> None:
+    """Also where no actor was called."""
+
+    class Uncounted(FaultyStore):
+        refuses = False
+
+        async def count_events(self) -> dict[str, TopicStatus]:
+            if self.refuses:
+                raise StoreUnavailableError("state.db", "disk I/O error")
+            return await super().count_events()
+
+    store = Uncounted()
+    async with serve(host=EmbeddedHost(store)) as client:
+        assert (await client.get("/metadata")).status_code == 200
+        store.refuses = True
+        assert_unavailable(await client.get("/metadata"))
 
 
 @pytest.mark.parametrize("actor_type", ["ChatAgent", "ResponseAgent"])

@@ -26,6 +26,16 @@ WRONG = [{}, {"dapr-api-token": ""}, {"dapr-api-token": "wrong"}, {"dapr-api-tok
          {"authorization": f"Bearer {TOKEN}"}]  # fmt: skip
 
 
+async def test_a_path_before_the_routes_opens_nothing(serve: Serve) -> None:
+    """A server that is told of a root path puts it before the path that the routes see."""
+    async with serve(app_api_token=TOKEN) as client:
+        transport = client._transport
+        assert isinstance(transport, httpx.ASGITransport)
+        transport.root_path = "/api"
+        answer = await client.post("/api/subscribe", json=cloud_event(event()))
+        assert answer.status_code == 401
+
+
 @pytest.mark.parametrize(("method", "path"), GUARDED)
 async def test_the_sidecars_routes_want_the_token(serve: Serve, method: str, path: str) -> None:
     """Without it, or with a wrong one, the answer is 401 in the shape of every error, and nothing happens."""

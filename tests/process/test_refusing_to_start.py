@@ -22,6 +22,8 @@ from tests.process.support import MAIN, free_port, serving, started, state_in, u
         ("RESPONDER", "json:no_such_factory"),
         ("RESPONDER", "multi_actor.actors.responder:"),
         ("RESPONDER", ":factory"),
+        ("RESPONDER", "math:pi"),
+        ("RESPONDER", "builtins:object"),
     ],
 )
 @pytest.mark.parametrize("kind", ["main.py", "uvicorn"])
@@ -34,6 +36,14 @@ async def test_a_bad_value_names_its_variable(tmp_path: Path, kind: str, name: s
     ) as service:
         said = await service.fails()
         assert name in said
+        assert "Traceback" not in said
+
+
+async def test_several_workers_by_the_environment_are_refused(tmp_path: Path) -> None:
+    """The server's own variable for workers is answered like its option."""
+    async with started(tmp_path / "log", command=MAIN, STATE_FILE=":memory:", WEB_CONCURRENCY="2") as service:
+        said = await service.fails()
+        assert "replicas" in said
         assert "Traceback" not in said
 
 
