@@ -14,8 +14,6 @@ from pydantic_core import to_json
 correlation_id: ContextVar[str] = ContextVar("correlation_id", default="-")
 """Id of the request (``X-Request-ID``) whose work runs here; it follows actor calls and published events."""
 
-_MOMENT_SECONDS = 0.02
-
 
 def new_id() -> str:
     """Return 128 random bits in hexadecimal: unique, not secret (``uuid4`` asks the kernel, 5 % of a turn)."""
@@ -38,7 +36,7 @@ class _UtcFormatter(logging.Formatter):
 
 
 class _BatchingHandler(logging.StreamHandler[TextIO]):
-    """Writes the lines of a moment together: a turn has five, and each would be a system call of its own.
+    """Writes the lines of one round of the event loop together: a turn has five, each would be a system call.
 
     A warning or worse, and what is logged outside an event loop, is written at once with what waits before it.
     """
@@ -53,7 +51,7 @@ class _BatchingHandler(logging.StreamHandler[TextIO]):
             if record.levelno >= logging.WARNING:
                 self.flush()
             elif len(self._lines) == 1:
-                asyncio.get_running_loop().call_later(_MOMENT_SECONDS, self.flush)
+                asyncio.get_running_loop().call_soon(self.flush)
         except RuntimeError:  # no event loop runs here
             self.flush()
         except Exception:  # noqa: BLE001  # logging's own rule: a bad record is reported, and goes no further
