@@ -1,18 +1,21 @@
 """The public routes: HTTP in, actor calls out."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from dapr.actor import ActorId, ActorInterface, ActorProxy, ActorRuntime
 from dapr.serializers import DefaultJSONSerializer
 from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import ValidationError
 
 from multi_actor.contracts import (
     APP_ID,
     CHAT,
     MEMORY,
     RESPONSE,
+    USER_ID_PATTERN,
     ChatAgentInterface,
     MemoryAgentInterface,
     ResponseAgentInterface,
@@ -40,7 +43,33 @@ from multi_actor.serialization import write_json
 from multi_actor.settings import Settings
 from multi_actor.subscriptions import Subscriptions, read_envelope
 
+_USER_ID = re.compile(USER_ID_PATTERN)
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+class TurnRoute(APIRoute):
+    """Reads a well-formed turn by itself: FastAPI's general way costs a tenth of a turn more.
+
+    Whatever is not well-formed goes the general way, which says what is wrong with it.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers a request."""
+        general = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            actor_id = request.path_params["actor_id"]
+            body = await request.body()  # kept by the request: the general way reads it again
+            if request.headers.get("content-type") != "application/json" or not _USER_ID.fullmatch(actor_id):
+                return await general(request)
+            try:
+                message = UserMessageIn.model_validate_json(body)
+            except ValidationError:
+                return await general(request)
+            response: Response = await self.endpoint(actor_id, message, request)
+            return response
+
+        return answer
 
 
 def conversation_routes(host: ActorHost, settings: Settings) -> APIRouter:
@@ -50,13 +79,6 @@ def conversation_routes(host: ActorHost, settings: Settings) -> APIRouter:
     def actor(actor_type: str, actor_id: str, interface: type[ActorInterface]) -> Any:
         return ActorProxy.create(actor_type, ActorId(actor_id), interface, host.proxies)
 
-    @router.post(
-        "/chat/{actor_id}",
-        summary="Say something",
-        response_model=ChatReply,
-        responses=errors(400, 413, 422),
-        openapi_extra=IDEMPOTENCY_KEY,
-    )
     async def chat(actor_id: ActorIdPath, message: UserMessageIn, request: Request) -> Response:
         """Have the user's ChatAgent answer a message and remember the turn.
 
@@ -80,6 +102,17 @@ def conversation_routes(host: ActorHost, settings: Settings) -> APIRouter:
                 raise HTTPException(503, "Too many events of this user wait", headers=retry_after())
         # What an actor of ours returned is not validated again.
         return Response(write_json({"response": result}), media_type="application/json")
+
+    router.add_api_route(
+        "/chat/{actor_id}",
+        chat,
+        methods=["POST"],
+        summary="Say something",
+        response_model=ChatReply,
+        responses=errors(400, 413, 422),
+        openapi_extra=IDEMPOTENCY_KEY,
+        route_class_override=TurnRoute,
+    )
 
     @router.get("/chat/{actor_id}/history", summary="Read a conversation", responses=errors(422))
     async def history(actor_id: ActorIdPath) -> History:
