@@ -26,9 +26,6 @@ class Deadlines:
         self._watched: set[Deadline] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def __len__(self) -> int:
-        return len(self._watched)
-
     def watch(self, deadline: Deadline) -> None:
         """Keep this deadline until ``forget``."""
         self._watched.add(deadline)
@@ -43,8 +40,7 @@ class Deadlines:
         """Have no deadline later than ``latest``."""
         for deadline in self._watched:
             deadline.when = min(deadline.when, latest)
-        if waiting := [deadline.when for deadline in self._watched if not deadline.expired]:
-            self._set_timer(min(waiting))
+        self._wait_for_earliest()
 
     def tasks(self) -> "list[asyncio.Task[Any]]":
         """Return the tasks that are watched."""
@@ -62,17 +58,15 @@ class Deadlines:
         # A little late rather than early: a timer that fires before its time would find nothing to do.
         self._timer = loop.call_at(when + 0.001, self._expire)
 
+    def _wait_for_earliest(self) -> None:
+        if waiting := [deadline.when for deadline in self._watched if not deadline.expired]:
+            self._set_timer(min(waiting))
+
     def _expire(self) -> None:
         now = asyncio.get_running_loop().time()
-        earliest = None
         self._timer = None
         for deadline in self._watched:
-            if deadline.expired:
-                continue
-            if deadline.when <= now:
+            if deadline.when <= now and not deadline.expired:
                 deadline.expired = True
                 deadline.task.cancel()
-            elif earliest is None or deadline.when < earliest:
-                earliest = deadline.when
-        if earliest is not None:
-            self._set_timer(earliest)
+        self._wait_for_earliest()
