@@ -28,7 +28,8 @@ from multi_actor.actors.responder import Responder
 from multi_actor.actors.response import ResponseAgent
 from multi_actor.api import conversation_routes, operations_routes, retry_after, sidecar_routes
 from multi_actor.contracts import USER_CHAT
-from multi_actor.edge import Edge, RequestTime
+from multi_actor.deadlines import TimeLimit
+from multi_actor.edge import Edge
 from multi_actor.errors import RetryableError, SeveralWorkersError, StartupError
 from multi_actor.hosting.abc import ActorCallError, ActorHost
 from multi_actor.logs import configure_logging
@@ -38,6 +39,8 @@ from multi_actor.subscriptions import conversation_subscriptions
 _log = logging.getLogger(__name__)
 IDLE_TIMEOUT = timedelta(minutes=10)
 FLUSH_SECONDS = 1.0
+DRAIN_SECONDS = 5.0
+"""What a request under way has left to end in, from SIGTERM on."""
 READINESS_LEADS_SECONDS = 1.0
 """From the moment on at which /readyz says 503 until the server takes no more connections, on SIGTERM."""
 
@@ -46,13 +49,13 @@ def create_app(settings: Settings, host: ActorHost, responder: Responder) -> Fas
     """Return the application; nothing starts before its lifespan does."""
     configure_logging(settings.log_level, settings.log_format)
     subscriptions = conversation_subscriptions(host.proxies)
-    request_time = RequestTime(seconds=settings.request_timeout_seconds)
+    request_time = TimeLimit(settings.request_timeout_seconds)
     publisher = Publisher(lambda event, event_id: host.publish(USER_CHAT, event, event_id=event_id))
     token = settings.app_api_token.get_secret_value() if settings.app_api_token else None
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        with _only_worker(), _on_terminate(host.drain, request_time.drain):
+        with _only_worker(), _on_terminate(host.drain, partial(request_time.end_within, DRAIN_SECONDS)):
             if not token and (host.kind == "dapr" or settings.listen not in LOOPBACK):
                 _log.warning("APP_API_TOKEN is not set: whoever reaches this port can forge events and actor calls")
             await _register_actors(host, settings, responder, publisher)
@@ -94,7 +97,7 @@ async def _register_actors(host: ActorHost, settings: Settings, responder: Respo
         ResponseAgent,
         proxies=host.proxies,
         responder=responder,
-        memory_timeout=settings.memory_timeout_seconds,
+        memory_time=TimeLimit(settings.memory_timeout_seconds),
     )
     await host.register(ChatAgent, chat)
     await host.register(ResponseAgent, response)

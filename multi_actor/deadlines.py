@@ -5,7 +5,11 @@ nearly always end in time, so one timer for the earliest of them is enough.
 """
 
 import asyncio
-from typing import Any
+import math
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
 
 
 class Deadline:
@@ -70,3 +74,33 @@ class Deadlines:
                 deadline.expired = True
                 deadline.task.cancel()
         self._wait_for_earliest()
+
+
+class TimeLimit:
+    """Gives each work that is awaited here ``seconds``; ``asyncio.timeout`` for many at the price of a few."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._latest = math.inf
+        self._running = Deadlines()
+
+    async def keep(self, work: Awaitable[_T]) -> _T:
+        """Await ``work`` in the caller's task; raises ``TimeoutError`` when its time is up."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # what awaits is a task
+        deadline = Deadline(min(asyncio.get_running_loop().time() + self._seconds, self._latest))
+        deadline.task = task
+        self._running.watch(deadline)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if deadline.expired and not task.uncancel():
+                raise TimeoutError from None
+            raise
+        finally:
+            self._running.forget(deadline)
+
+    def end_within(self, seconds: float) -> None:
+        """Bring the end of what runs forward, and of what still comes: none later than ``seconds`` from now."""
+        self._latest = asyncio.get_running_loop().time() + seconds
+        self._running.bring_forward(self._latest)

@@ -1,16 +1,13 @@
 """What every HTTP request passes through: its id, the sidecar's token, the size of its body, its time."""
 
-import asyncio
 import hmac
 import logging
-import math
 import re
-from collections.abc import Awaitable
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from multi_actor.deadlines import Deadline, Deadlines
+from multi_actor.deadlines import TimeLimit
 from multi_actor.errors import StartupError
 from multi_actor.logs import correlation_id, new_id
 from multi_actor.serialization import write_json
@@ -22,41 +19,10 @@ SIDECAR_BODY_BYTES = 4 * 1024 * 1024
 RETRY_AFTER_SECONDS = 1
 
 
-class RequestTime:
-    """Every request under way ends within ``seconds``, and within ``drain_seconds`` once the instance is to stop."""
-
-    def __init__(self, *, seconds: float, drain_seconds: float = 5.0) -> None:
-        self._seconds = seconds
-        self._drain_seconds = drain_seconds
-        self._latest = math.inf
-        self._running = Deadlines()
-
-    async def keep(self, request: Awaitable[None]) -> None:
-        """Await a request; raises ``TimeoutError`` at its deadline."""
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101  # a request is served by a task
-        deadline = Deadline(min(asyncio.get_running_loop().time() + self._seconds, self._latest))
-        deadline.task = task
-        self._running.watch(deadline)
-        try:
-            await request
-        except asyncio.CancelledError:
-            if deadline.expired and not task.uncancel():
-                raise TimeoutError from None
-            raise
-        finally:
-            self._running.forget(deadline)
-
-    def drain(self) -> None:
-        """Bring the deadlines of the requests under way forward, and of those that still come."""
-        self._latest = asyncio.get_running_loop().time() + self._drain_seconds
-        self._running.bring_forward(self._latest)
-
-
 class Edge:
     """ASGI middleware. Errors have one shape, ``{"detail": …}``; a traceback goes to the log only."""
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int, time: RequestTime, token: str | None) -> None:
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int, time: TimeLimit, token: str | None) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
         self._time = time

@@ -19,7 +19,7 @@ ALLOWED = {
     "serialization": set(),
     "contracts": set(),
     "hosting": {"errors", "deadlines", "logs", "serialization", "hosting.*"},
-    "actors": {"errors", "logs", "contracts", "hosting.abc", "actors.*"},
+    "actors": {"errors", "deadlines", "logs", "contracts", "hosting.abc", "actors.*"},
     "subscriptions": {"errors", "logs", "contracts", "hosting.abc"},
     "edge": {"errors", "deadlines", "logs", "serialization"},
     "schemas": {"contracts", "hosting.abc"},
@@ -34,7 +34,18 @@ ALLOWED = {
         "schemas",
         "serialization",
     },
-    "app": {"errors", "logs", "settings", "contracts", "hosting.abc", "actors.*", "subscriptions", "edge", "api"},
+    "app": {
+        "errors",
+        "deadlines",
+        "logs",
+        "settings",
+        "contracts",
+        "hosting.abc",
+        "actors.*",
+        "subscriptions",
+        "edge",
+        "api",
+    },
 }
 FRAMEWORKS = {"fastapi", "starlette", "uvicorn"}
 CONCRETE_HOSTS = {"hosting.embedded", "hosting.stores", "hosting.dapr"}

@@ -1,6 +1,5 @@
 """ResponseAgent: writes a user's replies."""
 
-import asyncio
 import logging
 from typing import Any
 
@@ -19,6 +18,7 @@ from multi_actor.contracts import (
     ResponseAgentInterface,
     UserMessage,
 )
+from multi_actor.deadlines import TimeLimit
 from multi_actor.errors import ResponderFailedError
 
 _log = logging.getLogger(__name__)
@@ -38,13 +38,13 @@ class ResponseAgent(TransactionalActor, ResponseAgentInterface):
         *,
         proxies: ActorFactoryBase,
         responder: Responder,
-        memory_timeout: float,
+        memory_time: TimeLimit,
     ) -> None:
         super().__init__(ctx, actor_id)
         user = actor_id.id.removeprefix("response-")
         self._count_key = f"response-count-{user}"
         self._responder = responder
-        self._memory_timeout = memory_timeout
+        self._memory_time = memory_time
         self._memory: Any = ActorProxy.create(MEMORY, ActorId(f"memory-{user}"), MemoryAgentInterface, proxies)
 
     async def process_message(self, message: UserMessage) -> Message:
@@ -70,8 +70,7 @@ class ResponseAgent(TransactionalActor, ResponseAgentInterface):
     async def _remembered(self) -> list[Remembered]:
         """Return what is remembered; a memory that fails or is slow costs its part of the reply, not the reply."""
         try:
-            async with asyncio.timeout(self._memory_timeout):
-                memory: list[Remembered] = await self._memory.GetMemory()
+            memory: list[Remembered] = await self._memory_time.keep(self._memory.GetMemory())
         except Exception as error:  # noqa: BLE001  # whatever it is, the user gets a reply
             _log.warning("reply without memory for %s: %s", self._count_key, error or type(error).__name__)
             return []

@@ -23,6 +23,7 @@ from multi_actor.contracts import (
     Remembered,
     ResponseAgentInterface,
 )
+from multi_actor.deadlines import TimeLimit
 from multi_actor.hosting.embedded import EmbeddedHost
 from multi_actor.subscriptions import conversation_subscriptions
 from tests.actors.faults import PUBLISH, RESPOND, Faults, FaultyStore, Kind, quiet
@@ -86,7 +87,7 @@ class Conversation:
         )
         await host.register(
             ResponseAgent,
-            partial(ResponseAgent, proxies=proxies, responder=self, memory_timeout=self._memory_timeout),
+            partial(ResponseAgent, proxies=proxies, responder=self, memory_time=TimeLimit(self._memory_timeout)),
         )
         await host.register(MemoryAgentActor, partial(MemoryAgentActor, memory_limit=self._memory_limit))
         subscriptions = conversation_subscriptions(proxies)
