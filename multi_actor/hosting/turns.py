@@ -107,7 +107,7 @@ class Turns:
         try:
             return await result
         except asyncio.CancelledError:
-            if not turn.started:
+            if not (turn.started or turn.ended):
                 turn.task.cancel()
             raise
 
@@ -155,6 +155,7 @@ class Turns:
             self._report(turn, error)
         turn.ended = True
         self._running.forget(turn)
+        del turn.task  # it holds its context, and that this turn: a cycle, which reference counts do not free
         if turn.result.done():  # the caller has left
             return
         if failure is None:
