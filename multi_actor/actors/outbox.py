@@ -77,6 +77,7 @@ class OutboxActor(TransactionalActor):
         self._heard = 0  # the highest watermark heard of: a hint, which the next turn that stages makes use of
         self._trusted_until = 0.0  # monotonic seconds; until then a reminder is taken to be armed
         self._staged: list[Pending] = []
+        self._ask = False  # whether so many events wait that the consumer's watermark is asked for
 
     # -- what a subclass says
 
@@ -112,21 +113,21 @@ class OutboxActor(TransactionalActor):
         sequence = numbers[1] + 1
         pending = Pending(event=event, correlation_id=correlation_id.get())
         await self._set(self._event_key(sequence), pending)
-        await self._advance(numbers, sequence)
+        covered = await self._advance(numbers, sequence)
         self._staged.append(pending)
+        self._ask = sequence - covered >= ASK_EVERY
         if time.monotonic() >= self._trusted_until:
             await self.register_reminder(REMINDER, b"", PERIOD, PERIOD)
             self._trust_reminder()
 
     # -- the turn
 
-    async def _save(self) -> None:
-        await super()._save()
+    def _on_saved(self) -> None:
         if self._staged:
             staged, self._staged = self._staged, []
-            covered, sequence = await self._numbers()
-            ask = sequence - covered >= ASK_EVERY
-            self._publisher.soon(self._publish(staged, ask=ask))
+            for pending in staged:
+                self._evict(self._event_key(pending["event"]["sequence"]))
+            self._publisher.soon(self._publish(staged))
 
     def _on_roll_back(self) -> None:
         self._staged.clear()
@@ -151,7 +152,7 @@ class OutboxActor(TransactionalActor):
             self._staged = [await self._get(self._event_key(number), None) for number in waiting]
             self._trust_reminder()
             return
-        await self._save()  # first: once the reminder is gone, nothing makes up for a save that failed
+        await self._save_state_internal()  # first: once the reminder is gone, nothing makes up for a save that failed
         await self.unregister_reminder(REMINDER)
         self._trusted_until = 0.0
 
@@ -186,7 +187,7 @@ class OutboxActor(TransactionalActor):
         except Exception as error:  # noqa: BLE001  # a hint: the reminder asks again
             _log.warning("%s: the consumer of events was not reached: %s", self._describe(), error)
 
-    async def _publish(self, staged: list[Pending], *, ask: bool) -> None:
+    async def _publish(self, staged: list[Pending]) -> None:
         for pending in staged:
             correlation_id.set(pending["correlation_id"])
             try:
@@ -195,5 +196,5 @@ class OutboxActor(TransactionalActor):
                 _log.warning("event for %s was not published, it waits: %s", self._describe(), error)
             else:
                 _log.info("Published event for %s", self._describe())
-        if ask:
+        if self._ask:
             await self._ask_watermark()

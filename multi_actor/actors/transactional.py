@@ -26,13 +26,13 @@ class TransactionalActor(Actor):
             self._on_roll_back()
         self._half_done = True
 
-    async def _on_post_actor_method(self, method_context: ActorMethodContext) -> None:  # noqa: ARG002
-        await self._save()
+    async def _save_state_internal(self) -> None:
+        await super()._save_state_internal()  # type: ignore[no-untyped-call]  # the SDK types it not
         self._half_done = False
+        self._on_saved()
 
-    async def _save(self) -> None:
-        """Write what this turn changed, in one transaction. The SDK's own save finds nothing left to do."""
-        await self._state_manager.save_state()
+    def _on_saved(self) -> None:
+        """Do what follows a turn that is kept."""
 
     def _on_roll_back(self) -> None:
         """Forget what the last turn kept outside its state."""
@@ -46,6 +46,10 @@ class TransactionalActor(Actor):
         """Delete the state under ``name``; it is not read first, as ``remove_state`` alone would do."""
         await self._state_manager.set_state(name, None)
         await self._state_manager.remove_state(name)
+
+    def _evict(self, name: str) -> None:
+        """Keep what was saved under ``name`` out of the cache: the SDK has no limit for it, and looks at all of it."""
+        self._state_manager._default_state_change_tracker.pop(name, None)  # noqa: SLF001
 
     async def _set(self, name: str, value: Any) -> None:
         await self._state_manager.set_state(name, value)
