@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,6 +29,7 @@ from multi_actor.hosting.broker import Broker, RetryPolicy
 from multi_actor.hosting.client import EmbeddedActorClient, EmbeddedProxyFactory
 from multi_actor.hosting.clock import Cancellable, Clock, SystemClock
 from multi_actor.hosting.reminders import Reminders
+from multi_actor.hosting.state import PlainContext
 from multi_actor.hosting.timers import Timers
 from multi_actor.hosting.turns import Turn, Turns
 from multi_actor.serialization import PlainJSONSerializer
@@ -76,7 +78,10 @@ class EmbeddedHost(ActorHost):
     ) -> None:
         self._actors.add_type(actor.__name__)
 
+        plain = lru_cache(PlainContext) if plain_json else lambda context: context
+
         def activate(context: ActorRuntimeContext, actor_id: ActorId) -> Actor:
+            context = plain(context)
             instance = factory(context, actor_id) if factory else actor(context, actor_id)
             key = ActorKey(actor.__name__, actor_id.id)
             self._actors.add(key, instance, Timers(key, self._clock, self._fire_timer))
