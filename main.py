@@ -12,29 +12,34 @@ from multi_actor.app import create_app
 from multi_actor.contracts import APP_ID, PUBSUB
 from multi_actor.errors import SeveralWorkersError, StartupError
 from multi_actor.hosting.abc import ActorHost
+from multi_actor.hosting.dapr import DaprHost
 from multi_actor.hosting.embedded import EmbeddedHost
+from multi_actor.hosting.sidecar import SidecarAddress
 from multi_actor.hosting.stores import SqliteStore
 from multi_actor.settings import Settings
 
 GRACEFUL_SECONDS = 7
+DRAIN_SECONDS = 2.0  # for turns that outlive their requests: the server has let those end by then
 
 
 def build_host(settings: Settings) -> ActorHost:
-    """Return the host that the settings, or the presence of a sidecar, ask for.
-
-    Raises:
-        StartupError: there is none of that kind.
-    """
+    """Return the host that the settings, or the presence of a sidecar, ask for."""
     sidecar = "DAPR_HTTP_PORT" in os.environ or "DAPR_GRPC_PORT" in os.environ
     if settings.actor_host == "dapr" or (settings.actor_host == "auto" and sidecar):
-        raise StartupError("ACTOR_HOST: this release runs actors on the embedded host only; set ACTOR_HOST=embedded")
+        return DaprHost(
+            SidecarAddress.from_environment(),
+            app_id=APP_ID,
+            pubsub=PUBSUB,
+            turn_timeout=settings.request_timeout_seconds,
+            drain_timeout=DRAIN_SECONDS,
+        )
     store = SqliteStore(settings.state_file, sync=settings.state_sync)
     return EmbeddedHost(
         store,
         app_id=APP_ID,
         pubsub=PUBSUB,
         turn_timeout=settings.request_timeout_seconds,
-        drain_timeout=2.0,  # the server has let the requests end by then
+        drain_timeout=DRAIN_SECONDS,
     )
 
 

@@ -27,6 +27,7 @@ from multi_actor.actors.outbox import Publisher
 from multi_actor.actors.responder import Responder
 from multi_actor.actors.response import ResponseAgent
 from multi_actor.api import conversation_routes, operations_routes, retry_after, sidecar_routes
+from multi_actor.callbacks import ActorCallbacks, Called
 from multi_actor.contracts import USER_CHAT
 from multi_actor.deadlines import TimeLimit
 from multi_actor.edge import Edge
@@ -80,6 +81,8 @@ def create_app(settings: Settings, host: ActorHost, responder: Responder) -> Fas
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ActorCallError, _failed_call)
     app.add_exception_handler(RetryableError, _failed_call)
+    if isinstance(host, Called):
+        app.add_middleware(ActorCallbacks, host=host)
     app.add_middleware(Edge, max_body_bytes=settings.max_body_bytes, time=request_time, token=token)
     return app
 

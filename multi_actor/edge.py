@@ -9,12 +9,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from multi_actor.deadlines import TimeLimit
 from multi_actor.errors import StartupError
-from multi_actor.logs import correlation_id, new_id
+from multi_actor.logs import correlation_id, new_id, trace_context
 from multi_actor.serialization import write_json
 
 _log = logging.getLogger(__name__)
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:/+=@-]{1,128}")
 _SIDECAR = re.compile(r"/(actors|dapr)/|/(subscribe|dead-letter)/?$")
+_TRACE = (b"traceparent", b"tracestate")  # https://www.w3.org/TR/trace-context/
 SIDECAR_BODY_BYTES = 4 * 1024 * 1024
 RETRY_AFTER_SECONDS = 1
 
@@ -41,6 +42,8 @@ class Edge:
         given = headers.get(b"x-request-id", b"")
         request_id = given.decode() if _SANE_REQUEST_ID.fullmatch(given) else new_id()
         correlation_id.set(request_id)
+        if b"traceparent" in headers:
+            trace_context.set({name.decode(): headers[name].decode("latin-1") for name in _TRACE if name in headers})
         answer = _Answer(send, request_id)
         path = scope["path"].removeprefix(scope.get("root_path", ""))  # as the router sees it
         sidecar = _SIDECAR.match(path) is not None

@@ -64,6 +64,14 @@ class StoreUnavailableError(RetryableError):
         super().__init__(f"state store {path}: {reason}")
 
 
+class SidecarUnavailableError(RetryableError):
+    """The Dapr sidecar, or what it needs for this request, is not there now."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the sidecar does not serve this now: {reason}")
+
+
 class WaitsForItselfError(TerminalError):
     """A call chain came back to an actor that waits in it, while reentrancy is off."""
 

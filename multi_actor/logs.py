@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from contextvars import ContextVar
 from random import getrandbits
 from typing import TextIO
@@ -12,6 +13,9 @@ from pydantic_core import to_json
 
 correlation_id: ContextVar[str] = ContextVar("correlation_id", default="-")
 """Id of the request (``X-Request-ID``) whose work runs here; it follows actor calls and published events."""
+
+trace_context: ContextVar[Mapping[str, str]] = ContextVar("trace_context", default={})  # noqa: B039  # never changed
+"""The request's W3C trace headers (``traceparent``, ``tracestate``), for the calls that it causes."""
 
 
 def new_id() -> str:

@@ -113,7 +113,7 @@ class Metadata(BaseModel):
     app_id: str
     host: str
     actors: dict[str, int]
-    reminders: int
+    reminders: int | None
     topics: dict[str, Topic]
 
 

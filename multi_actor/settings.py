@@ -19,7 +19,7 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="port to serve on; 0 lets the system choose")
     actor_host: Literal["auto", "embedded", "dapr"] = Field(
         "auto",
-        description="where actors run; `dapr`, or `auto` beside a sidecar, is refused by this release",
+        description="where actors run: `auto` is `dapr` where `DAPR_HTTP_PORT` or `DAPR_GRPC_PORT` is set",
     )
     state_file: str = Field(
         ".data/multi-actor.db", description="SQLite file of the embedded host; `:memory:` keeps nothing"

@@ -22,6 +22,7 @@ ALLOWED = {
     "actors": {"errors", "deadlines", "logs", "contracts", "hosting.abc", "actors.*"},
     "subscriptions": {"errors", "logs", "contracts", "hosting.abc"},
     "edge": {"errors", "deadlines", "logs", "serialization"},
+    "callbacks": {"errors", "hosting.abc", "serialization"},
     "schemas": {"contracts", "hosting.abc"},
     "api": {
         "errors",
@@ -43,6 +44,7 @@ ALLOWED = {
         "hosting.abc",
         "actors.*",
         "subscriptions",
+        "callbacks",
         "edge",
         "api",
     },
@@ -115,7 +117,7 @@ def test_private_names_stay_in_their_module(path: Path) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=relative)
 def test_the_web_framework_is_known_at_the_edge_only(path: Path) -> None:
     """Actors, contracts and hosts run without it."""
-    if name_of(path) in {"main", "app", "api", "edge", "schemas"}:
+    if name_of(path) in {"main", "app", "api", "edge", "callbacks", "schemas"}:
         return
     assert not FRAMEWORKS & {module.partition(".")[0] for module, _ in imports_of(path)}
 

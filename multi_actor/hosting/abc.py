@@ -58,7 +58,7 @@ class HostMetadata:
     host: str
     actors: Mapping[str, int]
     """Active actors per type."""
-    reminders: int
+    reminders: int | None  # None where the host keeps no count of them
     topics: Mapping[str, TopicStatus] = field(default_factory=dict)
 
 

@@ -14,7 +14,8 @@ from multi_actor.errors import UnknownActorTypeError
 from multi_actor.hosting.abc import ActorKey
 from multi_actor.hosting.clock import Clock
 from multi_actor.hosting.timers import Timers
-from multi_actor.hosting.turns import Turn, Turns
+from multi_actor.hosting.turn import Turn
+from multi_actor.hosting.turns import Turns
 
 _log = logging.getLogger(__name__)
 _IDLE_TIMEOUT = timedelta(hours=1)  # Dapr's default, for a configuration that names none

@@ -1,12 +1,8 @@
 """The SDK's outward seam in this process: what actors and proxies talk to in place of a sidecar."""
 
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
 
-from dapr.actor import ActorId, ActorInterface, ActorProxy
-from dapr.actor.client.proxy import ActorFactoryBase
 from dapr.clients.base import DaprActorClientBase
-from dapr.serializers import Serializer
 
 from multi_actor.hosting.abc import ActorKey, StateStore
 from multi_actor.hosting.clock import Clock
@@ -63,19 +59,3 @@ class EmbeddedActorClient(DaprActorClientBase):
     async def unregister_timer(self, actor_type: str, actor_id: str, name: str) -> None:
         """Stop a timer."""
         self._timers_of(ActorKey(actor_type, actor_id)).unregister(name)
-
-
-class EmbeddedProxyFactory(ActorFactoryBase):
-    """Makes proxies whose calls stay in this process."""
-
-    def __init__(self, client: DaprActorClientBase, serializer: Serializer) -> None:
-        # A proxy holds no state, and reads its interface anew each time it is made: those in use are kept.
-        self._make = lru_cache(maxsize=4096)(
-            lambda actor_type, actor_id, interface: ActorProxy(client, actor_type, actor_id, interface, serializer)
-        )
-
-    def create(
-        self, actor_type: str, actor_id: ActorId, actor_interface: type[ActorInterface] | None = None
-    ) -> ActorProxy:
-        """Return a proxy of one actor."""
-        return self._make(actor_type, actor_id, actor_interface)

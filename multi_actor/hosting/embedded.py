@@ -9,7 +9,7 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 
-from dapr.actor import Actor, ActorId, ActorProxy, ActorRuntime
+from dapr.actor import Actor, ActorId, ActorRuntime
 from dapr.actor.runtime.context import ActorRuntimeContext
 from dapr.serializers import DefaultJSONSerializer, Serializer
 
@@ -26,12 +26,14 @@ from multi_actor.hosting.abc import (
 )
 from multi_actor.hosting.activations import Activations, HostedType
 from multi_actor.hosting.broker import Broker, RetryPolicy
-from multi_actor.hosting.client import EmbeddedActorClient, EmbeddedProxyFactory
+from multi_actor.hosting.client import EmbeddedActorClient
 from multi_actor.hosting.clock import Cancellable, Clock, SystemClock
+from multi_actor.hosting.proxies import ProxyFactory, bare_proxies
 from multi_actor.hosting.reminders import Reminders
 from multi_actor.hosting.state import PlainContext
 from multi_actor.hosting.timers import Timers
-from multi_actor.hosting.turns import Turn, Turns
+from multi_actor.hosting.turn import Turn
+from multi_actor.hosting.turns import Turns
 from multi_actor.serialization import PlainJSONSerializer
 
 _log = logging.getLogger(__name__)
@@ -67,8 +69,8 @@ class EmbeddedHost(ActorHost):
         self._broker = Broker(store, self._clock, source=app_id, pubsub=pubsub, retry=retry)
         self._actors = Activations(self._clock)
         self._client = EmbeddedActorClient(self.invoke, store, self._clock, self._reminders, self._actors.timers_of)
-        self.proxies = EmbeddedProxyFactory(self._client, PlainJSONSerializer())
-        self._previous_proxies: Any = None
+        self.proxies = ProxyFactory(self._client, PlainJSONSerializer())
+        self._bare_proxies = bare_proxies(self._client)
         self._housekeeping: list[Cancellable] = []
         self._at_work: set[asyncio.Task[None]] = set()
         self._ready = False
@@ -100,10 +102,7 @@ class EmbeddedHost(ActorHost):
 
     async def __aenter__(self) -> Self:
         await self._store.__aenter__()
-        # A bare ActorProxy.create() asks this private attribute for its factory: the SDK has no other seam there.
-        self._previous_proxies = ActorProxy._default_proxy_factory  # noqa: SLF001
-        bare = EmbeddedProxyFactory(self._client, DefaultJSONSerializer())
-        ActorProxy._default_proxy_factory = bare  # type: ignore[assignment]  # noqa: SLF001
+        self._bare_proxies.__enter__()
         self._turns.open()
         try:
             await self._broker.start()
@@ -131,7 +130,7 @@ class EmbeddedHost(ActorHost):
         await self._turns.close(within=self._drain_timeout)
         latest = asyncio.get_running_loop().time() + self._drain_timeout
         await self._actors.deactivate_all(still=lambda: asyncio.get_running_loop().time() < latest)
-        ActorProxy._default_proxy_factory = self._previous_proxies  # noqa: SLF001
+        self._bare_proxies.__exit__(None, None, None)
         await self._store.__aexit__(kind, error, trace)
 
     @property

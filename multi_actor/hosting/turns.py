@@ -5,12 +5,11 @@ import logging
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from dapr.actor.runtime.config import ActorReentrancyConfig
 
-from multi_actor.deadlines import Deadline, Deadlines
+from multi_actor.deadlines import Deadlines
 from multi_actor.errors import (
     HostStoppingError,
     ReentrancyTooDeepError,
@@ -20,42 +19,11 @@ from multi_actor.errors import (
     WaitsForItselfError,
 )
 from multi_actor.hosting.abc import ActorCallError, ActorKey
+from multi_actor.hosting.turn import HERE, Origin, Turn, current_turn, enter
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _NO_REENTRANCY = ActorReentrancyConfig(enabled=False)
-
-
-class Turn(Deadline):
-    """One turn of one actor, and the turn that called for it; ``result`` is what the caller waits for."""
-
-    __slots__ = ("caller", "ended", "key", "method", "reentrancy_id", "reentrant", "result", "started")
-
-    def __init__(
-        self, key: ActorKey, method: str, caller: "Turn | None", result: asyncio.Future[Any], when: float
-    ) -> None:
-        super().__init__(when)
-        self.key = key
-        self.method = method
-        self.caller = caller
-        self.result = result
-        self.reentrancy_id: str | None = caller.reentrancy_id if caller else None
-        self.reentrant = False
-        self.started = False
-        self.ended = False
-
-    def names(self) -> tuple[str, ...]:
-        """Return the chain of calls as ``type/id``, outermost first."""
-        names = []
-        turn: Turn | None = self
-        while turn:
-            names.append(str(turn.key))
-            turn = turn.caller
-        return tuple(reversed(names))
-
-
-# The turn that runs here. Calls made from it carry its chain and its deadline.
-_current: ContextVar[Turn | None] = ContextVar("current_turn", default=None)
 
 
 class Turns:
@@ -69,6 +37,8 @@ class Turns:
         self._timeout = timeout
         # Whose turn runs, and who waits for it, first come first served; an actor that rests costs nothing.
         self._queues: dict[ActorKey, deque[asyncio.Future[None]] | None] = {}
+        # The reentrancy id of the turn that runs: a call from another process is let in by it.
+        self._holders: dict[ActorKey, str | None] = {}
         self._running = Deadlines()
         self._open = False
 
@@ -79,8 +49,11 @@ class Turns:
         work: Callable[[Turn], Awaitable[_T]],
         *,
         reentrancy: ActorReentrancyConfig = _NO_REENTRANCY,
+        origin: Origin = HERE,
     ) -> _T:
         """Wait for the actor's turn, do ``work`` in it and return its result.
+
+        ``origin`` is where the call began, if that was in another process.
 
         A caller that is cancelled while its turn waits takes it back; a turn that runs goes on to its end, and
         the next one waits for that.
@@ -92,15 +65,15 @@ class Turns:
             TurnTimeoutError: the chain's deadline passed.
         """
         loop = asyncio.get_running_loop()
-        caller = _current.get()
-        if caller is not None and caller.ended:  # a task that outlived its turn starts a chain of its own
-            caller = None
-        if not self._open and caller is None:
+        caller = current_turn()  # a task that outlived its turn starts a chain of its own
+        if not self._open and caller is None and not origin.chain:
             raise HostStoppingError
         # The caller waits for this, not for the task: if it leaves, the turn goes on.
         result: asyncio.Future[_T] = loop.create_future()
         turn = Turn(key, method, caller, result, caller.when if caller else loop.time() + self._timeout)
-        if caller is not None or reentrancy.enabled:
+        if origin is not HERE:
+            self._continue_chain(turn, origin)
+        elif caller is not None or reentrancy.enabled:
             self._enter_chain(turn, reentrancy)
         turn.task = loop.create_task(self._take(turn, work))
         self._running.watch(turn)
@@ -110,6 +83,14 @@ class Turns:
             if not (turn.started or turn.ended):
                 turn.task.cancel()
             raise
+
+    def _continue_chain(self, turn: Turn, origin: Origin) -> None:
+        """Go on with what began in another process; there the chain was looked at for itself, and its depth."""
+        turn.origin = origin
+        if origin.seconds_left is not None:
+            turn.when = min(turn.when, asyncio.get_running_loop().time() + origin.seconds_left)
+        turn.reentrancy_id = origin.reentrancy_id
+        turn.reentrant = origin.reentrancy_id is not None and self._holders.get(turn.key) == origin.reentrancy_id
 
     @staticmethod
     def _enter_chain(turn: Turn, reentrancy: ActorReentrancyConfig) -> None:
@@ -128,7 +109,7 @@ class Turns:
         turn.reentrancy_id = turn.reentrancy_id or str(uuid.uuid4())
 
     async def _take(self, turn: Turn, work: Callable[[Turn], Awaitable[Any]]) -> None:
-        _current.set(turn)
+        enter(turn)
         value: Any = None
         failure: Exception | None = None
         try:
@@ -137,6 +118,7 @@ class Turns:
                 value = await work(turn)
             else:
                 await self._wait(turn.key)
+                self._holders[turn.key] = turn.reentrancy_id
                 try:
                     turn.started = True
                     value = await work(turn)
@@ -187,7 +169,7 @@ class Turns:
             if not following.done():
                 following.set_result(None)
                 return
-        del self._queues[key]
+        del self._queues[key], self._holders[key]
 
     @staticmethod
     def _report(turn: Turn, error: Exception) -> None:

@@ -55,7 +55,9 @@ async def kept(conversation: Conversation, name: str) -> Any:
 
 
 async def reminders(conversation: Conversation) -> int:
-    return (await conversation.host.metadata()).reminders
+    count = (await conversation.host.metadata()).reminders
+    assert count is not None
+    return count
 
 
 async def said_in(conversation: Conversation) -> list[str]:

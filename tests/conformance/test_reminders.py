@@ -24,7 +24,9 @@ async def rings_after_each_second(harness: Harness, seconds: int) -> list[int]:
 
 
 async def armed(harness: Harness) -> int:
-    return (await harness.host.metadata()).reminders
+    count = (await harness.host.metadata()).reminders
+    assert count is not None
+    return count
 
 
 async def test_a_reminder_without_a_period_fires_once_when_it_is_due(harness: Harness) -> None:

@@ -7,7 +7,8 @@ import pytest
 from multi_actor.deadlines import Deadline, Deadlines
 from multi_actor.errors import HostStoppingError, TurnCancelledError, TurnTimeoutError
 from multi_actor.hosting.abc import ActorKey
-from multi_actor.hosting.turns import Turn, Turns
+from multi_actor.hosting.turn import Turn
+from multi_actor.hosting.turns import Turns
 from tests.support import wait_until
 
 KEY = ActorKey("Probe", "1")

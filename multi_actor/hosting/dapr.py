@@ -1,0 +1,232 @@
+"""The Dapr host: the same actors behind a real sidecar."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from types import TracebackType
+from typing import Any, Self
+
+from dapr.actor import Actor, ActorId, ActorRuntime
+from dapr.actor.runtime.config import ActorReentrancyConfig
+from dapr.actor.runtime.context import ActorRuntimeContext
+from dapr.serializers import DefaultJSONSerializer, Serializer
+
+from multi_actor.errors import SidecarUnavailableError, UnknownActorTypeError
+from multi_actor.hosting.abc import ActorCallError, ActorFactory, ActorHost, ActorKey, HostMetadata, Subscriber
+from multi_actor.hosting.proxies import ProxyFactory, bare_proxies
+from multi_actor.hosting.sidecar import Sidecar, SidecarAddress, SidecarAnswerError
+from multi_actor.hosting.sidecar_client import SidecarActorClient, origin_of
+from multi_actor.hosting.state import PlainContext
+from multi_actor.hosting.turn import HERE, Origin, Turn
+from multi_actor.hosting.turns import Turns
+from multi_actor.logs import correlation_id
+from multi_actor.serialization import PlainJSONSerializer, read_json, write_json
+
+_log = logging.getLogger(__name__)
+_ASK_SECONDS = 0.25  # between two looks at the sidecar while it is not ready
+_LOOK_SECONDS = 2.0  # and while it is
+_CLOUD_EVENT = {"content-type": "application/cloudevents+json"}
+
+
+class DaprHost(ActorHost):
+    """Hosts actors that a sidecar places, calls, remembers and reminds.
+
+    daprd lets one call at a time into an actor, but when a caller goes away it lets the next one in while Python
+    still runs the last; and whoever reaches the app's port gets round it. So each actor has its own queue here as
+    well. ``turn_timeout`` bounds a chain of calls and ``drain_timeout`` a shutdown, in seconds.
+    """
+
+    kind = "dapr"
+
+    def __init__(
+        self,
+        address: SidecarAddress,
+        *,
+        app_id: str = "multi-actor",
+        pubsub: str = "daca-pubsub",
+        turn_timeout: float = 30.0,
+        drain_timeout: float = 5.0,
+    ) -> None:
+        self._app_id = app_id
+        self._pubsub = pubsub
+        self._drain_timeout = drain_timeout
+        self._sidecar = Sidecar(address, timeout=turn_timeout)
+        self._turns = Turns(timeout=turn_timeout)
+        self._types: dict[str, ActorReentrancyConfig] = {}
+        self._active: dict[ActorKey, Actor] = {}
+        self._client = SidecarActorClient(self._sidecar, self._types)
+        self.proxies = ProxyFactory(self._client, PlainJSONSerializer())
+        self._bare_proxies = bare_proxies(self._client)
+        self._looking: asyncio.Task[None] | None = None
+        self._ready = False
+        self._draining = False
+
+    async def register(
+        self, actor: type[Actor], factory: ActorFactory | None = None, *, plain_json: bool = True
+    ) -> None:
+        name = actor.__name__
+        config = ActorRuntime.get_actor_config()
+        own = next((c.reentrancy for c in config.actor_type_configs if c.actor_type == name and c.reentrancy), None)
+        self._types[name] = own or config.reentrancy or ActorReentrancyConfig()
+        plain = lru_cache(PlainContext) if plain_json else lambda context: context
+
+        def activate(context: ActorRuntimeContext, actor_id: ActorId) -> Actor:
+            context = plain(context)
+            instance = factory(context, actor_id) if factory else actor(context, actor_id)
+            self._active[ActorKey(name, actor_id.id)] = instance
+            return instance
+
+        serializer: Serializer = PlainJSONSerializer() if plain_json else DefaultJSONSerializer()
+        await ActorRuntime.register_actor(
+            actor,
+            message_serializer=serializer,
+            state_serializer=serializer,
+            actor_factory=activate,
+            actor_client=self._client,
+        )
+
+    # -- life
+
+    async def __aenter__(self) -> Self:
+        await self._sidecar.__aenter__()
+        self._bare_proxies.__enter__()
+        self._turns.open()
+        # Not waited for: the sidecar itself waits for this application to listen.
+        self._looking = asyncio.get_running_loop().create_task(self._look_for_readiness())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.drain()
+        if self._looking:
+            self._looking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._looking
+        await self._turns.close(within=self._drain_timeout)
+        for key in list(self._active):
+            await self._deactivate(key)
+        self._bare_proxies.__exit__(None, None, None)
+        await self._sidecar.__aexit__(kind, error, trace)
+
+    @property
+    def ready(self) -> bool:
+        return self._ready and not self._draining
+
+    def drain(self) -> None:
+        self._draining = True
+
+    async def metadata(self) -> HostMetadata:
+        told = await self._ask_metadata()
+        counts = {one["type"]: one.get("count", 0) for one in told["actorRuntime"].get("activeActors") or []}
+        # The sidecar keeps no count of reminders, and none of what waits in a topic.
+        return HostMetadata(host=self.kind, actors={name: counts.get(name, 0) for name in self._types}, reminders=None)
+
+    async def _ask_metadata(self) -> dict[str, Any]:
+        try:
+            told: dict[str, Any] = read_json(await self._sidecar.ask("GET", "metadata"))
+        except (SidecarAnswerError, ValueError) as error:
+            raise SidecarUnavailableError(str(error)) from None
+        return told
+
+    async def _look_for_readiness(self) -> None:
+        while True:
+            try:
+                told = await self._ask_metadata()
+                ready = bool(told.get("actorRuntime", {}).get("hostReady"))
+            except SidecarUnavailableError:
+                ready = False
+            if ready != self._ready:
+                _log.info("the sidecar is %s", "ready to host actors" if ready else "not ready")
+            self._ready = ready
+            await asyncio.sleep(_LOOK_SECONDS if ready else _ASK_SECONDS)
+
+    # -- topics
+
+    def subscribe(self, topic: str, subscriber: Subscriber, *, dead_letters: Subscriber | None = None) -> None:
+        """Leave it to ``POST /subscribe`` and ``POST /dead-letter``: a component names the topic and the routes."""
+
+    async def publish(self, topic: str, data: Mapping[str, Any], *, event_id: str) -> None:
+        # As a whole CloudEvent: Dapr's own envelope has no place for the request that caused the event.
+        event = {
+            "specversion": "1.0",
+            "id": event_id,
+            "source": self._app_id,
+            "type": "com.dapr.event.sent",
+            "datacontenttype": "application/json",
+            "time": datetime.now(UTC).isoformat(),
+            "correlationid": correlation_id.get(),
+            "data": data,
+        }
+        try:
+            await self._sidecar.ask(
+                "POST", "publish", self._pubsub, topic, body=write_json(event), headers=_CLOUD_EVENT
+            )
+        except SidecarAnswerError as error:
+            raise SidecarUnavailableError(str(error)) from None
+
+    # -- what the sidecar calls
+
+    async def invoke(self, key: ActorKey, method: str, data: bytes, *, headers: Mapping[str, str]) -> bytes:
+        """Call a method in a turn of the actor and return the JSON of its result; ``headers`` are the call's.
+
+        Raises:
+            ActorCallError: the actor raised, or could not be called.
+        """
+        origin = origin_of(headers)
+        try:
+            result: bytes = await self._in_turn(
+                key, method, lambda turn: ActorRuntime.dispatch(*key, method, data, turn.reentrancy_id), origin
+            )
+        except Exception as error:
+            raise ActorCallError.of(key, method, error) from error
+        return result
+
+    async def remind(self, key: ActorKey, name: str, body: bytes) -> None:
+        """Have a reminder tick."""
+        await self._in_turn(key, f"reminder {name}", lambda _: ActorRuntime.fire_reminder(*key, name, body))
+
+    async def tick(self, key: ActorKey, name: str, body: bytes) -> None:
+        """Have a timer tick."""
+        await self._in_turn(key, f"timer {name}", lambda _: ActorRuntime.fire_timer(*key, name, body))
+
+    async def deactivate(self, key: ActorKey) -> None:
+        """Deactivate an actor once its turn has ended; no error if it is not active."""
+        if key in self._active:
+            await self._turns.run(key, "deactivation", lambda _: self._deactivate(key))
+
+    async def _in_turn(
+        self, key: ActorKey, method: str, call: Callable[[Turn], Awaitable[Any]], origin: Origin = HERE
+    ) -> Any:
+        if key.actor_type not in self._types:
+            raise UnknownActorTypeError(key.actor_type, tuple(self._types))
+
+        async def work(turn: Turn) -> Any:
+            known = key in self._active
+            try:
+                return await call(turn)
+            except BaseException:
+                await self._roll_back(key, known=known)
+                raise
+
+        return await self._turns.run(key, method, work, reentrancy=self._types[key.actor_type], origin=origin)
+
+    async def _roll_back(self, key: ActorKey, *, known: bool) -> None:
+        """Forget what a failed turn left in the actor's cache: the SDK does so for errors of its own only."""
+        actor = self._active.get(key)
+        if actor and known:
+            await actor._state_manager.clear_cache()  # noqa: SLF001  # actors use it under this name
+        elif actor:
+            # It failed on the way up, or in its very first turn: the next call starts from nothing.
+            await self._deactivate(key)
+
+    async def _deactivate(self, key: ActorKey) -> None:
+        self._active.pop(key, None)
+        try:
+            with contextlib.suppress(ValueError):  # it never got as far as being active
+                await ActorRuntime.deactivate(*key)
+        except Exception:  # noqa: BLE001  # the actor's own code
+            _log.exception("%s failed while it was deactivated", key)
