@@ -51,7 +51,7 @@ class SidecarActorClient(DaprActorClientBase):
 
         daprd passes headers on to the called application. (``onDirectActorMessage`` of 1.18.)
         """
-        headers = dict(trace_context.get())
+        headers = {"content-type": "application/json", **trace_context.get()}
         if (caused_by := correlation_id.get()) != "-":
             headers["x-request-id"] = caused_by
         turn = current_turn()
