@@ -16,6 +16,7 @@ from multi_actor.hosting.abc import ActorCallError, ActorKey
 from multi_actor.serialization import write_json
 
 PREFIX = "/actors/"
+CONFIG = "/dapr/config"  # which a sidecar asks for when it starts, and only then
 
 
 @runtime_checkable
@@ -34,6 +35,9 @@ class Called(Protocol):
     async def deactivate(self, key: ActorKey) -> None:
         """Deactivate an actor."""
 
+    def start_over(self) -> None:
+        """Take no actor for active any more."""
+
 
 class ActorCallbacks:
     """ASGI middleware that answers for ``/actors/…`` and passes on everything else.
@@ -47,6 +51,8 @@ class ActorCallbacks:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
+            if scope.get("path") == CONFIG:
+                self._host.start_over()
             await self._app(scope, receive, send)
             return
         status, body = await self._answer(scope, await _read(receive))

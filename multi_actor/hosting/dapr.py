@@ -56,7 +56,8 @@ class DaprHost(ActorHost):
         self._sidecar = Sidecar(address, timeout=turn_timeout)
         self._turns = Turns(timeout=turn_timeout)
         self._types: dict[str, ActorReentrancyConfig] = {}
-        self._active: dict[ActorKey, Actor] = {}
+        self._active: dict[ActorKey, tuple[Actor, int]] = {}
+        self._generation = 0
         self._client = SidecarActorClient(self._sidecar, self._types)
         self.proxies = ProxyFactory(self._client, PlainJSONSerializer())
         self._bare_proxies = bare_proxies(self._client)
@@ -76,7 +77,7 @@ class DaprHost(ActorHost):
         def activate(context: ActorRuntimeContext, actor_id: ActorId) -> Actor:
             context = plain(context)
             instance = factory(context, actor_id) if factory else actor(context, actor_id)
-            self._active[ActorKey(name, actor_id.id)] = instance
+            self._active[ActorKey(name, actor_id.id)] = instance, self._generation
             return instance
 
         serializer: Serializer = PlainJSONSerializer() if plain_json else DefaultJSONSerializer()
@@ -193,6 +194,13 @@ class DaprHost(ActorHost):
         """Have a timer tick."""
         await self._in_turn(key, f"timer {name}", lambda _: ActorRuntime.fire_timer(*key, name, body))
 
+    def start_over(self) -> None:
+        """Take no actor for active any more: a sidecar has started, and nobody told what its predecessor left here.
+
+        In between an actor may have been elsewhere, and what this process remembers of its state may be old.
+        """
+        self._generation += 1
+
     async def deactivate(self, key: ActorKey) -> None:
         """Deactivate an actor once its turn has ended; no error if it is not active."""
         if key in self._active:
@@ -206,6 +214,9 @@ class DaprHost(ActorHost):
 
         async def work(turn: Turn) -> Any:
             known = key in self._active
+            if known and self._active[key][1] != self._generation:
+                await self._deactivate(key)
+                known = False
             try:
                 return await call(turn)
             except BaseException:
@@ -216,10 +227,10 @@ class DaprHost(ActorHost):
 
     async def _roll_back(self, key: ActorKey, *, known: bool) -> None:
         """Forget what a failed turn left in the actor's cache: the SDK does so for errors of its own only."""
-        actor = self._active.get(key)
-        if actor and known:
-            await actor._state_manager.clear_cache()  # noqa: SLF001  # actors use it under this name
-        elif actor:
+        active = self._active.get(key)
+        if active and known:
+            await active[0]._state_manager.clear_cache()  # noqa: SLF001  # actors use it under this name
+        elif active:
             # It failed on the way up, or in its very first turn: the next call starts from nothing.
             await self._deactivate(key)
 
