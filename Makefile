@@ -13,9 +13,15 @@ BIN := .venv/bin
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --compile -r requirements-dev.txt
 	touch $@
 
-.PHONY: run test lint bench lock clean
+.PHONY: run dapr dapr-runtime test lint bench lock clean
 run: .venv/run  ## serve on http://localhost:8000 (PORT, STATE_FILE, … are obeyed)
 	exec $(BIN)/python main.py
+
+dapr: .venv/run  ## serve on http://localhost:8000 with the actors on a real Dapr runtime; needs redis-server
+	exec $(BIN)/python -m tools.dapr.serve
+
+dapr-runtime:  ## make the pinned Dapr runtime available (where there is none: built with Go, once)
+	tools/dapr/runtime
 
 test: .venv/dev lint  ## every test that this machine can run
 	$(BIN)/python -m pytest $(ARGS)

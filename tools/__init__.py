@@ -1,0 +1,1 @@
+"""Programs for development; nothing here is part of the service."""
