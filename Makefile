@@ -13,7 +13,7 @@ BIN := .venv/bin
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --compile -r requirements-dev.txt
 	touch $@
 
-.PHONY: run dapr dapr-runtime test lint bench lock clean
+.PHONY: run dapr dapr-runtime test lint bench bench-dapr lock clean
 run: .venv/run  ## serve on http://localhost:8000 (PORT, STATE_FILE, … are obeyed)
 	exec $(BIN)/python main.py
 
@@ -33,6 +33,9 @@ lint: .venv/dev
 
 bench: .venv/dev  ## ratios within one run
 	$(BIN)/python benchmarks/embedded.py
+
+bench-dapr: .venv/dev  ## the same against the SDK's straightforward way, on a real Dapr runtime
+	$(BIN)/python benchmarks/dapr.py
 
 lock:  ## pin again after a change of pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
