@@ -137,11 +137,18 @@ def sidecar_routes(subscriptions: Subscriptions) -> APIRouter:
     """Return what the sidecar calls, actors' own callbacks aside."""
     router = APIRouter(tags=["sidecar"], responses=errors(401))
 
-    @router.post("/subscribe", summary="Take in an event", responses=errors(413), openapi_extra=CLOUD_EVENT_BODY)
-    async def subscribe(request: Request) -> DeliveryStatus:
+    @router.post(
+        "/subscribe",
+        summary="Take in an event",
+        response_model=DeliveryStatus,
+        responses=errors(413),
+        openapi_extra=CLOUD_EVENT_BODY,
+    )
+    async def subscribe(request: Request) -> Response:
         """Answer `SUCCESS`, `RETRY` (a passing fault) or `DROP` (it can never be processed: a dead letter)."""
         envelope = read_envelope(await request.body())
-        return DeliveryStatus(status=await subscriptions.deliver(envelope if envelope is not None else {}))
+        status = await subscriptions.deliver(envelope if envelope is not None else {})
+        return Response(write_json({"status": status}), media_type="application/json")
 
     @router.post(
         "/dead-letter", summary="Take in a dead letter", responses=errors(413), openapi_extra=CLOUD_EVENT_BODY

@@ -46,6 +46,10 @@ class Deadlines:
             deadline.when = min(deadline.when, latest)
         self._wait_for_earliest()
 
+    def watched(self) -> "tuple[Deadline, ...]":
+        """Return what was not forgotten yet."""
+        return tuple(self._watched)
+
     def tasks(self) -> "list[asyncio.Task[Any]]":
         """Return the tasks that are watched."""
         return [deadline.task for deadline in self._watched]

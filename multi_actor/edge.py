@@ -5,6 +5,7 @@ import logging
 import re
 
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from multi_actor.deadlines import TimeLimit
@@ -60,6 +61,8 @@ class Edge:
         except TimeoutError:
             _log.warning("%s %s was not answered in time", scope["method"], scope["path"])
             await answer.error(503, "Not answered in time; the same request may be sent again")
+        except ClientDisconnect:  # before all of its body had come: there is nobody to answer
+            _log.info("%s %s: the client has left", scope["method"], scope["path"])
         except Exception:  # noqa: BLE001  # the HTTP edge
             _log.exception("%s %s failed", scope["method"], scope["path"])
             await answer.error(500, "Internal error")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -121,10 +122,11 @@ class DaprHost(ActorHost):
         self._draining = True
 
     async def metadata(self) -> HostMetadata:
-        told = await self._ask_metadata()
-        counts = {one["type"]: one.get("count", 0) for one in told["actorRuntime"].get("activeActors") or []}
+        await self._ask_metadata()  # without the sidecar nothing is active
+        # Not as the sidecar counts: it takes an actor for active whose activation has failed.
+        active = Counter(key.actor_type for key, (_, since) in self._active.items() if since == self._generation)
         # The sidecar keeps no count of reminders, and none of what waits in a topic.
-        return HostMetadata(host=self.kind, actors={name: counts.get(name, 0) for name in self._types}, reminders=None)
+        return HostMetadata(host=self.kind, actors={name: active[name] for name in self._types}, reminders=None)
 
     async def _ask_metadata(self) -> dict[str, Any]:
         try:
@@ -191,8 +193,15 @@ class DaprHost(ActorHost):
         await self._in_turn(key, f"reminder {name}", lambda _: ActorRuntime.fire_reminder(*key, name, body))
 
     async def tick(self, key: ActorKey, name: str, body: bytes) -> None:
-        """Have a timer tick."""
-        await self._in_turn(key, f"timer {name}", lambda _: ActorRuntime.fire_timer(*key, name, body))
+        """Have a timer tick; one of an earlier activation, which 1.18 keeps, is taken back."""
+
+        async def tick(_: Turn) -> None:
+            if name in self._client.timers.get(key, ()):
+                await ActorRuntime.fire_timer(*key, name, body)
+            else:
+                await self._client.unregister_timer(*key, name)
+
+        await self._in_turn(key, f"timer {name}", tick)
 
     def start_over(self) -> None:
         """Take no actor for active any more: a sidecar has started, and nobody told what its predecessor left here.
@@ -202,7 +211,13 @@ class DaprHost(ActorHost):
         self._generation += 1
 
     async def deactivate(self, key: ActorKey) -> None:
-        """Deactivate an actor once its turn has ended; no error if it is not active."""
+        """Deactivate an actor; no error if it is not active.
+
+        A turn that still runs is cancelled: the sidecar has given up its callers by now. When actors move, it also
+        holds up every call to their types until this is answered, so a turn that waits for one would never end; and
+        after 8 s of that, 1.18 may hold them up for good.
+        """
+        self._turns.cancel(key)
         if key in self._active:
             await self._turns.run(key, "deactivation", lambda _: self._deactivate(key))
 
@@ -236,6 +251,7 @@ class DaprHost(ActorHost):
 
     async def _deactivate(self, key: ActorKey) -> None:
         self._active.pop(key, None)
+        self._client.timers.pop(key, None)
         try:
             with contextlib.suppress(ValueError):  # it never got as far as being active
                 await ActorRuntime.deactivate(*key)

@@ -33,6 +33,8 @@ class SidecarActorClient(DaprActorClientBase):
     def __init__(self, sidecar: Sidecar, reentrancy: Mapping[str, ActorReentrancyConfig]) -> None:
         self._sidecar = sidecar
         self._reentrancy = reentrancy
+        self.timers: dict[ActorKey, set[str]] = {}
+        """Those that were started, until whoever hosts the actor ends its activation and them."""
 
     async def invoke_method(self, actor_type: str, actor_id: str, method: str, data: bytes | None = None) -> bytes:
         """Call an actor and return the JSON of its result; raises ``ActorCallError``."""
@@ -88,10 +90,12 @@ class SidecarActorClient(DaprActorClientBase):
 
     async def register_timer(self, actor_type: str, actor_id: str, name: str, data: bytes) -> None:
         """Start a timer of the actor's activation, in place of one of the same name."""
+        self.timers.setdefault(ActorKey(actor_type, actor_id), set()).add(name)
         await self._keep("POST", actor_type, actor_id, "timers", name, body=data)
 
     async def unregister_timer(self, actor_type: str, actor_id: str, name: str) -> None:
         """Stop a timer."""
+        self.timers.get(ActorKey(actor_type, actor_id), set()).discard(name)
         await self._keep("DELETE", actor_type, actor_id, "timers", name)
 
     async def _keep(self, verb: str, actor_type: str, actor_id: str, *path: str, body: bytes | None = None) -> bytes:

@@ -181,6 +181,12 @@ class Turns:
         else:
             _log.error("%s.%s failed", turn.key, turn.method, exc_info=error)
 
+    def cancel(self, key: ActorKey) -> None:
+        """Cancel what runs and what waits in an actor; its callers get ``TurnCancelledError``."""
+        for turn in self._running.watched():
+            if isinstance(turn, Turn) and turn.key == key:
+                turn.task.cancel()
+
     def is_busy(self, key: ActorKey) -> bool:
         """Whether a turn of this actor runs or waits."""
         return key in self._queues
