@@ -18,6 +18,7 @@ ALLOWED = {
     "deadlines": set(),
     "serialization": set(),
     "contracts": set(),
+    "messaging": {"errors", "logs", "messaging.*"},
     "hosting": {"errors", "deadlines", "logs", "serialization", "hosting.*"},
     "actors": {"errors", "logs", "contracts", "hosting.abc", "actors.*"},
     "subscriptions": {"errors", "logs", "contracts", "hosting.abc"},
@@ -107,6 +108,15 @@ def test_the_web_framework_is_known_at_the_edge_only(path: Path) -> None:
     if name_of(path) in {"main", "app", "api", "edge", "schemas"}:
         return
     assert not FRAMEWORKS & {module.partition(".")[0] for module, _ in imports_of(path)}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_messaging_runs_without_dapr(path: Path) -> None:
+    """Agents are plain Python; what hosts them on Dapr is one module's business."""
+    module = name_of(path)
+    if not module.startswith("messaging") or module == "messaging.dapr":
+        return
+    assert "dapr" not in {module.partition(".")[0] for module, _ in imports_of(path)}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=relative)

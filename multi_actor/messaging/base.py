@@ -1,0 +1,210 @@
+"""What runtimes have in common: what happens to a message before it is carried, and when nothing is left to do."""
+
+import asyncio
+import logging
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from opentelemetry.trace import TracerProvider
+
+from multi_actor.errors import WaitsForItselfError
+from multi_actor.messaging.abc import AgentRuntime, Factory
+from multi_actor.messaging.agent import Agent
+from multi_actor.messaging.context import Sending, inside, running_turn
+from multi_actor.messaging.exceptions import MessageDroppedException, RuntimeStoppedError
+from multi_actor.messaging.ids import AgentId, AgentType, TopicId
+from multi_actor.messaging.intervention import InterventionHandler, Interventions
+from multi_actor.messaging.logging import DeliveryStage, MessageEvent, MessageKind, is_listened_to
+from multi_actor.messaging.mailbox import Post
+from multi_actor.messaging.registry import Registry
+from multi_actor.messaging.subscriptions import Subscription, UnboundSubscription, make_subscriptions
+from multi_actor.messaging.tracing import Tracing, type_of
+
+_log = logging.getLogger(__name__)
+NEW, RUNNING, STOPPING, STOPPED = "not started", "running", "stopping", "stopped"
+
+
+class BaseRuntime(AgentRuntime):
+    """Registration, intervention, tracing and the end of all work; a subclass carries the messages.
+
+    ``max_queue`` bounds how many messages from outside of handlers wait at once; 0 is no bound.
+    """
+
+    def __init__(
+        self,
+        *,
+        intervention_handlers: Iterable[InterventionHandler] | None = None,
+        tracer_provider: TracerProvider | None = None,
+        max_queue: int = 0,
+    ) -> None:
+        self._registry = Registry()
+        self._tracing = Tracing(tracer_provider)
+        self._interventions = Interventions(intervention_handlers or (), self._tracing)
+        self._room = asyncio.Semaphore(max_queue) if max_queue else None
+        self._state = NEW
+        self._plain = False
+        self._busy = 0
+        self._idle = asyncio.Event()
+
+    @abstractmethod
+    async def _request(self, post: Post, message: Any, recipient: AgentId) -> Any:
+        """Carry a direct message and return its reply."""
+
+    @abstractmethod
+    async def _broadcast(self, post: Post, message: Any, topic_id: TopicId) -> None:
+        """Carry a published message; one that comes before ``start`` waits for it."""
+
+    # -- messages
+
+    async def send_message(self, message: Any, recipient: AgentId, **options: Unpack[Sending]) -> Any:
+        self._registry.check(recipient)
+        if self._state is not RUNNING:
+            raise RuntimeStoppedError(self._state)
+        post = Post(**options)
+        if self._plain and not is_listened_to():
+            return await self._request(post, message, recipient)
+        post.watched = True
+        self._begin()
+        try:
+            with self._tracing.span("create", recipient, attributes=type_of(message)) as post.trace:
+                return await self._send(post, message, recipient)
+        finally:
+            self._end()
+
+    async def _send(self, post: Post, message: Any, recipient: AgentId) -> Any:
+        kind, way = MessageKind.DIRECT, {"sender": post.sender, "receiver": recipient}
+        MessageEvent.log(payload=message, kind=kind, delivery_stage=DeliveryStage.SEND, **way)
+        told = {"message_context": post.context(), "recipient": recipient}
+        message = await self._interventions.see(kind, message, way, **told)
+        await self._find_room(post)
+        reply = await self._request(post, message, recipient)
+        kind, way = MessageKind.RESPOND, {"sender": recipient, "receiver": post.sender}
+        MessageEvent.log(payload=reply, kind=kind, delivery_stage=DeliveryStage.SEND, **way)
+        reply = await self._interventions.see(kind, reply, way, sender=recipient, recipient=post.sender)
+        with self._tracing.span("ack", post.sender):
+            MessageEvent.log(payload=reply, kind=kind, delivery_stage=DeliveryStage.DELIVER, **way)
+        return reply
+
+    async def publish_message(self, message: Any, topic_id: TopicId, **options: Unpack[Sending]) -> None:
+        if self._state in (STOPPING, STOPPED):
+            raise RuntimeStoppedError(self._state)
+        post = Post(topic_id, **options)
+        if self._plain and not is_listened_to():
+            await self._broadcast(post, message, topic_id)
+            return
+        post.watched = True
+        self._begin()
+        try:
+            with self._tracing.span("create", topic_id, attributes=type_of(message)) as post.trace:
+                await self._publish(post, message, topic_id)
+        finally:
+            self._end()
+
+    async def _publish(self, post: Post, message: Any, topic_id: TopicId) -> None:
+        kind, way = MessageKind.PUBLISH, {"sender": post.sender, "receiver": topic_id}
+        MessageEvent.log(payload=message, kind=kind, delivery_stage=DeliveryStage.SEND, **way)
+        try:
+            message = await self._interventions.see(kind, message, way, message_context=post.context())
+        except MessageDroppedException:
+            return
+        except Exception:  # noqa: BLE001  # a publisher hears of no errors
+            _log.exception("an intervention handler failed: the message for %s goes nowhere", topic_id)
+            return
+        await self._find_room(post)
+        await self._broadcast(post, message, topic_id)
+
+    async def _find_room(self, post: Post) -> None:
+        """Wait for a place in the queue; messages from inside handlers take none, or handlers would wait for them."""
+        if self._room is not None and self._state is RUNNING and running_turn() is None:
+            await self._room.acquire()
+            post.places = 1
+        if self._state in (STOPPING, STOPPED):
+            self._leave_queue(post)
+            raise RuntimeStoppedError(self._state)
+
+    def _leave_queue(self, post: Post) -> None:
+        """Note that one of its deliveries waits no more."""
+        if post.places:
+            post.places -= 1
+            if not post.places and self._room is not None:
+                self._room.release()
+
+    # -- life
+
+    def start(self) -> Self:
+        if self._state is RUNNING:
+            raise RuntimeError("the runtime has started already")
+        self._plain = not (self._tracing.start() or self._interventions or self._room)
+        self._state = RUNNING
+        return self
+
+    async def stop_when_idle(self) -> None:
+        if inside():
+            turn = running_turn()
+            raise WaitsForItselfError((*(turn.chain() if turn else ()), "stop_when_idle"))
+        await self._until_idle()
+        self._state = STOPPED
+
+    async def stop_when(self, condition: Callable[[], bool]) -> None:
+        while not condition():  # noqa: ASYNC110  # what it looks at is the caller's
+            await asyncio.sleep(0.02)
+        await self.stop()
+
+    async def __aenter__(self) -> Self:
+        return self.start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _begin(self) -> None:
+        self._busy += 1
+
+    def _end(self) -> None:
+        self._busy -= 1
+        if not self._busy:
+            self._idle.set()
+
+    async def _until_idle(self) -> None:
+        while self._busy:
+            self._idle.clear()
+            await self._idle.wait()
+            await asyncio.sleep(0)  # whoever got the last reply may go on with it
+
+    # -- who is registered
+
+    async def register(
+        self,
+        type: str | AgentType,
+        factory: Factory,
+        subscriptions: UnboundSubscription | list[Subscription] | None = None,
+    ) -> AgentType:
+        agent_type = await self.register_factory(type, factory)
+        given = subscriptions if callable(subscriptions) else lambda: subscriptions or []
+        for subscription in await make_subscriptions(agent_type, [given]):
+            await self.add_subscription(subscription)
+        return agent_type
+
+    async def register_factory(
+        self, type: str | AgentType, agent_factory: Factory, *, expected_class: type[Agent] | None = None
+    ) -> AgentType:
+        agent_type = type if isinstance(type, AgentType) else AgentType(type)
+        self._registry.add_type(agent_type.type, agent_factory, expected_class)
+        return agent_type
+
+    async def add_subscription(self, subscription: Subscription) -> None:
+        self._registry.subscriptions.add(subscription)
+
+    async def remove_subscription(self, id: str) -> None:
+        self._registry.subscriptions.remove(id)
+
+    async def get(
+        self, id_or_type: AgentId | AgentType | str, /, key: str = "default", *, lazy: bool = True
+    ) -> AgentId:
+        agent_id = id_or_type if isinstance(id_or_type, AgentId) else AgentId(id_or_type, key)
+        if not lazy:
+            await self.agent_metadata(agent_id)
+        return agent_id

@@ -1,0 +1,133 @@
+"""A message as it was sent, and the mailbox of the agent that it comes to."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, set_span_in_context
+
+from multi_actor.logs import correlation_id, new_id
+from multi_actor.messaging.agent import Agent
+from multi_actor.messaging.cancellation import CancellationToken
+from multi_actor.messaging.context import MessageContext, Turn
+from multi_actor.messaging.ids import AgentId, TopicId
+
+Work = Callable[[Agent], Awaitable[Any]]
+
+
+class Post:
+    """How a message was sent; ``topic_id`` is None for a direct one.
+
+    ``trace`` is what its spans belong to, ``watched`` whether spans or log events tell of it, and ``places`` how many
+    of its deliveries wait in a bounded queue.
+    """
+
+    __slots__ = (
+        "_left",
+        "_span",
+        "correlation_id",
+        "message_id",
+        "places",
+        "sender",
+        "token",
+        "topic_id",
+        "trace",
+        "watched",
+    )
+
+    def __init__(
+        self,
+        topic_id: TopicId | None = None,
+        *,
+        sender: AgentId | None = None,
+        cancellation_token: CancellationToken | None = None,
+        message_id: str | None = None,
+    ) -> None:
+        self.topic_id = topic_id
+        self.sender = sender
+        self.token = cancellation_token
+        self.message_id = message_id or new_id()
+        self.correlation_id = correlation_id.get()
+        self.watched = False
+        self.trace: Context | None = None
+        self.places = self._left = 0
+        self._span: Span | None = None
+
+    def context(self) -> MessageContext:
+        """Return what a handler is told."""
+        token = self.token or CancellationToken()
+        return MessageContext(self.sender, self.topic_id, self.topic_id is None, token, self.message_id)
+
+    def spread(self, span: Span | None, deliveries: int) -> None:
+        """Note that it goes to so many agents; ``span`` ends when the last of them is done with it."""
+        self._left = deliveries
+        if self.places:
+            self.places = max(deliveries, 1)
+        if span is not None:
+            self._span = span
+            self.trace = set_span_in_context(span, self.trace)
+            if not deliveries:
+                span.end()
+
+    def delivered(self) -> None:
+        """Note that an agent is done with it."""
+        self._left -= 1
+        if not self._left and self._span is not None:
+            self._span.end()
+
+
+class Delivery(Turn):
+    """One message for one agent; ``reply`` is what its sender waits for, None for a published one.
+
+    ``work`` is done in place of handling a message: it needs the agent between two of them. ``waits`` are the direct
+    messages that were sent from within, and are not answered yet.
+    """
+
+    __slots__ = ("box", "message", "post", "reply", "waits", "work")
+
+    def __init__(
+        self,
+        box: "Mailbox",
+        post: Post,
+        message: Any,
+        caller: Turn | None = None,
+        reply: "asyncio.Future[Any] | None" = None,
+        work: Work | None = None,
+    ) -> None:
+        super().__init__(box.agent_id, caller)
+        self.box = box
+        self.post = post
+        self.message = message
+        self.reply = reply
+        self.work = work
+        self.waits: set[Delivery] | None = None
+
+
+class Mailbox:
+    """One agent, which is made when its first message comes, and its messages in the order of their sending."""
+
+    __slots__ = ("agent", "agent_id", "running", "task", "waiting")
+
+    def __init__(self, agent_id: AgentId) -> None:
+        self.agent_id = agent_id
+        self.agent: Agent | None = None
+        self.running: Delivery | None = None
+        self.waiting: deque[Delivery] = deque()
+        self.task: asyncio.Task[None] | None = None  # kept, because an event loop keeps no task alive
+
+    def way_to(self, goal: "Mailbox") -> tuple[str, ...] | None:
+        """Return the agents from this one to ``goal``, each of which waits for the next; None if none does."""
+        seen = {self}
+        ways: list[tuple[Mailbox, tuple[str, ...]]] = [(self, (str(self.agent_id),))]
+        while ways:
+            box, way = ways.pop()
+            for awaited in (box.running and box.running.waits) or ():
+                following = (*way, str(awaited.agent_id))
+                if awaited.box is goal:
+                    return following
+                if awaited.box not in seen:
+                    seen.add(awaited.box)
+                    ways.append((awaited.box, following))
+        return None

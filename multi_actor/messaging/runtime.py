@@ -1,0 +1,285 @@
+"""The runtime of one process."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from contextvars import copy_context
+from typing import Any, Self
+
+from opentelemetry.trace import TracerProvider
+
+from multi_actor.errors import WaitsForItselfError
+from multi_actor.logs import correlation_id
+from multi_actor.messaging.abc import A
+from multi_actor.messaging.agent import Agent, AgentMetadata
+from multi_actor.messaging.base import NEW, RUNNING, STOPPED, STOPPING, BaseRuntime
+from multi_actor.messaging.context import Turn, current_turn, inside, running_turn
+from multi_actor.messaging.exceptions import RegistrationError, RuntimeStoppedError
+from multi_actor.messaging.ids import AgentId, TopicId
+from multi_actor.messaging.intervention import InterventionHandler
+from multi_actor.messaging.logging import DeliveryStage, MessageEvent, MessageHandlerExceptionEvent, MessageKind
+from multi_actor.messaging.mailbox import Delivery, Mailbox, Post, Work
+from multi_actor.messaging.messages import own_copy
+
+_log = logging.getLogger(__name__)
+
+
+class SingleThreadedAgentRuntime(BaseRuntime):
+    """Keeps agents and messages in this process, on one event loop; what it holds ends with the process.
+
+    A message is handled in a task of its own, in a copy of the context in which the runtime was started. With
+    ``ignore_unhandled_exceptions`` off, the first error of a published message's handler is raised again when the
+    runtime has stopped.
+    """
+
+    def __init__(
+        self,
+        *,
+        intervention_handlers: Iterable[InterventionHandler] | None = None,
+        tracer_provider: TracerProvider | None = None,
+        ignore_unhandled_exceptions: bool = True,
+        max_queue: int = 0,
+    ) -> None:
+        super().__init__(
+            intervention_handlers=intervention_handlers, tracer_provider=tracer_provider, max_queue=max_queue
+        )
+        self._ignore_unhandled = ignore_unhandled_exceptions
+        self._unhandled: BaseException | None = None
+        self._boxes: dict[AgentId, Mailbox] = {}
+        self._held: list[tuple[Post, Any, TopicId]] = []
+        self._context = copy_context()
+
+    @property
+    def unprocessed_messages_count(self) -> int:
+        """How many messages wait, each counted once for every agent that gets it."""
+        return sum(len(box.waiting) for box in self._boxes.values()) + len(self._held)
+
+    # -- life
+
+    def start(self) -> Self:
+        super().start()
+        self._context = copy_context()
+        held, self._held = self._held, []
+        for post, message, topic_id in held:
+            self._post_to_all(post, message, topic_id)
+        return self
+
+    async def stop(self) -> None:
+        if self._state is RUNNING:
+            self._state = STOPPING
+            for box in self._boxes.values():
+                for delivery in box.waiting:
+                    if delivery.reply is not None and not delivery.work and not delivery.reply.done():
+                        delivery.reply.set_exception(RuntimeStoppedError(self._state))
+        if not inside():
+            await self._until_idle()
+            self._has_stopped()
+
+    async def stop_when_idle(self) -> None:
+        await super().stop_when_idle()
+        self._has_stopped()
+
+    async def close(self) -> None:
+        await self.stop()
+        boxes, self._boxes = self._boxes, {}
+        for box in boxes.values():
+            if box.agent is not None:
+                try:
+                    await box.agent.close()
+                except Exception:  # noqa: BLE001  # the agent's own code
+                    _log.exception("%s failed while it was closed", box.agent_id)
+
+    def _has_stopped(self) -> None:
+        if self._state is not NEW:
+            self._state = STOPPED
+        error, self._unhandled = self._unhandled, None
+        if error is not None:
+            raise error
+
+    # -- carrying
+
+    async def _request(self, post: Post, message: Any, recipient: AgentId) -> Any:
+        return await self._ask(recipient, post, message)
+
+    async def _with_agent(self, agent_id: AgentId, work: Work) -> Any:
+        self._registry.check(agent_id)
+        return await self._ask(agent_id, Post(), None, work)
+
+    async def _ask(self, recipient: AgentId, post: Post, message: Any, work: Work | None = None) -> Any:
+        caller = running_turn()
+        reply = asyncio.get_running_loop().create_future()
+        delivery = Delivery(self._box(recipient), post, message, caller=caller, reply=reply, work=work)
+        if post.token is not None:
+            post.token.link_future(reply)
+        if not isinstance(caller, Delivery):
+            self._enqueue(delivery)
+            return await reply
+        _refuse_circles(delivery, caller)
+        caller.waits = caller.waits or set()
+        caller.waits.add(delivery)
+        self._enqueue(delivery)
+        try:
+            return await reply
+        finally:
+            caller.waits.discard(delivery)
+
+    async def _broadcast(self, post: Post, message: Any, topic_id: TopicId) -> None:
+        if self._state is NEW:
+            self._held.append((post, own_copy(message), topic_id))
+        else:
+            self._post_to_all(post, message, topic_id)
+
+    def _post_to_all(self, post: Post, message: Any, topic_id: TopicId) -> None:
+        agents = [agent for agent in self._registry.subscribers(topic_id) if agent != post.sender]
+        post.spread(self._tracing.begin("publish", topic_id, post.trace), len(agents))
+        if not agents:
+            self._leave_queue(post)
+        for agent_id in agents:
+            self._enqueue(Delivery(self._box(agent_id), post, own_copy(message)))
+
+    def _box(self, agent_id: AgentId) -> Mailbox:
+        box = self._boxes.get(agent_id)
+        if box is None:
+            box = self._boxes[agent_id] = Mailbox(agent_id)
+        return box
+
+    # -- turns
+
+    def _enqueue(self, delivery: Delivery) -> None:
+        self._busy += 1
+        box = delivery.box
+        if box.running is None:
+            self._begin_turn(delivery)
+        else:
+            box.waiting.append(delivery)
+
+    def _begin_turn(self, delivery: Delivery) -> None:
+        box = delivery.box
+        box.running = delivery
+        if delivery.post.places:
+            self._leave_queue(delivery.post)
+        box.task = asyncio.get_running_loop().create_task(self._take_turn(delivery), context=self._context.copy())
+
+    async def _take_turn(self, delivery: Delivery) -> None:
+        box, reply = delivery.box, delivery.reply
+        current_turn.set(delivery)
+        correlation_id.set(delivery.post.correlation_id)
+        try:
+            agent = box.agent
+            if agent is None:
+                agent = box.agent = await self._registry.make(self, box.agent_id)
+            if delivery.work is not None:
+                answer = await delivery.work(agent)
+            elif delivery.post.watched:
+                answer = await self._handle_watched(delivery, agent)
+            else:
+                answer = await agent.on_message(delivery.message, delivery.post.context())
+        except BaseException as error:  # noqa: BLE001  # whatever it is, its sender waits for it
+            self._fail(delivery, error)
+        else:
+            if reply is not None and not reply.done():
+                reply.set_result(answer)
+        delivery.ended = True
+        if delivery.post.watched:
+            delivery.post.delivered()
+        self._end_turn(box)
+
+    def _end_turn(self, box: Mailbox) -> None:
+        box.running = None
+        while box.waiting:
+            following = box.waiting.popleft()
+            if following.reply is None or not following.reply.done():
+                self._begin_turn(following)
+                break
+            self._leave_queue(following.post)  # its sender has left, or was refused
+            self._end()
+        else:
+            if box.agent is None:
+                self._boxes.pop(box.agent_id, None)
+        self._end()
+
+    async def _handle_watched(self, delivery: Delivery, agent: Agent) -> Any:
+        post, agent_id = delivery.post, delivery.agent_id
+        is_direct = post.topic_id is None
+        MessageEvent.log(
+            payload=delivery.message,
+            sender=post.sender,
+            receiver=agent_id if is_direct else None,
+            kind=MessageKind.DIRECT if is_direct else MessageKind.PUBLISH,
+            delivery_stage=DeliveryStage.DELIVER,
+        )
+        attributes = {"recipient_agent_type": agent_id.type, "recipient_agent_class": type(agent).__name__}
+        if post.sender is not None:
+            attributes["sender_agent_type"] = post.sender.type
+        with (
+            self._tracing.span("send", agent_id, post.trace) if is_direct else nullcontext(post.trace) as parent,
+            self._tracing.span("process", agent_id, parent, attributes=attributes),
+        ):
+            return await agent.on_message(delivery.message, post.context())
+
+    def _fail(self, delivery: Delivery, error: BaseException) -> None:
+        MessageHandlerExceptionEvent.log(payload=delivery.message, handling_agent=delivery.agent_id, exception=error)
+        reply = delivery.reply
+        if reply is not None and not reply.done():
+            if isinstance(error, asyncio.CancelledError):
+                reply.cancel()
+            else:
+                reply.set_exception(error)
+            return
+        _log.error("%s failed on a %s", delivery.agent_id, type(delivery.message).__name__, exc_info=error)
+        if reply is None and not self._ignore_unhandled and self._unhandled is None:
+            self._unhandled = error
+
+    # -- agents
+
+    async def register_agent_instance(self, agent_instance: Agent, agent_id: AgentId) -> AgentId:
+        if agent_id in self._boxes:
+            raise RegistrationError(f"there is an agent {agent_id} already")
+        self._registry.add_instance(agent_id.type, type(agent_instance))
+        await agent_instance.bind_id_and_runtime(agent_id, self)
+        self._box(agent_id).agent = agent_instance
+        return agent_id
+
+    async def try_get_underlying_agent_instance(self, id: AgentId, type: type[A]) -> A:
+        agent: Agent = await self._with_agent(id, _itself)
+        if not isinstance(agent, type):
+            raise TypeError(f"{id} is a {agent.__class__.__name__}, not a {type.__name__}")
+        return agent
+
+    async def agent_metadata(self, agent: AgentId) -> AgentMetadata:
+        made: Agent = await self._with_agent(agent, _itself)
+        return made.metadata
+
+    async def agent_save_state(self, agent: AgentId) -> Mapping[str, Any]:
+        state: Mapping[str, Any] = await self._with_agent(agent, lambda it: it.save_state())
+        return state
+
+    async def agent_load_state(self, agent: AgentId, state: Mapping[str, Any]) -> None:
+        await self._with_agent(agent, lambda it: it.load_state(state))
+
+    async def save_state(self) -> Mapping[str, Any]:
+        made = [agent_id for agent_id, box in self._boxes.items() if box.agent is not None]
+        return {str(agent_id): dict(await self.agent_save_state(agent_id)) for agent_id in made}
+
+    async def load_state(self, state: Mapping[str, Any]) -> None:
+        for name, of_agent in state.items():
+            agent_id = AgentId.from_str(name)
+            if agent_id.type in self._registry.types:
+                await self.agent_load_state(agent_id, of_agent)
+
+
+async def _itself(agent: Agent) -> Agent:
+    return agent
+
+
+def _refuse_circles(delivery: Delivery, caller: Delivery) -> None:
+    """Raise ``WaitsForItselfError`` if the recipient waits, by way of others or not, for the sender."""
+    outer: Turn | None = caller
+    while outer is not None and not outer.ended:
+        if isinstance(outer, Delivery) and outer.box is delivery.box:
+            raise WaitsForItselfError((*caller.chain(), str(delivery.agent_id)))
+        outer = outer.caller
+    way = delivery.box.way_to(caller.box)
+    if way is not None:
+        raise WaitsForItselfError((str(caller.agent_id), *way))
