@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -55,6 +55,10 @@ class BaseRuntime(AgentRuntime):
     @abstractmethod
     async def _broadcast(self, post: Post, message: Any, topic_id: TopicId) -> None:
         """Carry a published message; one that comes before ``start`` waits for it."""
+
+    @abstractmethod
+    def _made_here(self) -> Iterable[AgentId]:
+        """Return the agents that were made in this process."""
 
     # -- messages
 
@@ -208,3 +212,12 @@ class BaseRuntime(AgentRuntime):
         if not lazy:
             await self.agent_metadata(agent_id)
         return agent_id
+
+    async def save_state(self) -> Mapping[str, Any]:
+        return {str(agent_id): dict(await self.agent_save_state(agent_id)) for agent_id in self._made_here()}
+
+    async def load_state(self, state: Mapping[str, Any]) -> None:
+        for name, of_agent in state.items():
+            agent_id = AgentId.from_str(name)
+            if agent_id.type in self._registry.types:
+                await self.agent_load_state(agent_id, of_agent)

@@ -1,4 +1,4 @@
-"""A message as it was sent, and the mailbox of the agent that it comes to."""
+"""A message as it was sent, and the mailbox of each agent that it goes to."""
 
 import asyncio
 from collections import deque
@@ -8,6 +8,7 @@ from typing import Any
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, set_span_in_context
 
+from multi_actor.errors import WaitsForItselfError
 from multi_actor.logs import correlation_id, new_id
 from multi_actor.messaging.agent import Agent
 from multi_actor.messaging.cancellation import CancellationToken
@@ -57,7 +58,9 @@ class Post:
 
     def context(self) -> MessageContext:
         """Return what a handler is told."""
-        token = self.token or CancellationToken()
+        token = self.token
+        if token is None:
+            token = self.token = CancellationToken()
         return MessageContext(self.sender, self.topic_id, self.topic_id is None, token, self.message_id)
 
     def spread(self, span: Span | None, deliveries: int) -> None:
@@ -96,13 +99,27 @@ class Delivery(Turn):
         reply: "asyncio.Future[Any] | None" = None,
         work: Work | None = None,
     ) -> None:
-        super().__init__(box.agent_id, caller)
+        # As Turn does: the call alone would be a hundredth of a message's cost.
+        self.agent_id = box.agent_id
+        self.caller = caller
+        self.ended = False
         self.box = box
         self.post = post
         self.message = message
         self.reply = reply
         self.work = work
         self.waits: set[Delivery] | None = None
+
+    def refuse_circles(self, caller: "Delivery") -> None:
+        """Raise ``WaitsForItselfError`` if the recipient waits, by way of others or not, for the sender."""
+        outer: Turn | None = caller
+        while outer is not None and not outer.ended:
+            if isinstance(outer, Delivery) and outer.box is self.box:
+                raise WaitsForItselfError((*caller.chain(), str(self.agent_id)))
+            outer = outer.caller
+        way = self.box.way_to(caller.box)
+        if way is not None:
+            raise WaitsForItselfError((str(caller.agent_id), *way))
 
 
 class Mailbox:

@@ -33,18 +33,20 @@ def adapter(annotation: Any) -> TypeAdapter[Any]:
     return TypeAdapter(annotation)
 
 
-def own_copy(message: Any) -> Any:
-    """Return a copy that shares nothing with ``message`` that could change."""
+def own_copies(message: Any, number: int) -> list[Any]:
+    """Return copies that share nothing with ``message``, nor with each other, that could change."""
     cls: Any = type(message)
     plain = _plain(cls)
     if not plain or not _ATOMIC.issuperset(map(type, vars(message).values())):
-        return copy.deepcopy(message)
+        return [copy.deepcopy(message) for _ in range(number)]
     if plain is BaseModel:
         whole = message.__pydantic_extra__ is None and message.__pydantic_private__ is None
-        return message.model_copy(deep=not whole)
-    twin = object.__new__(cls)  # a tenth of the cost of deepcopy, and nearly every message is as flat as this
-    vars(twin).update(vars(message))
-    return twin
+        return [message.model_copy(deep=not whole) for _ in range(number)]
+    # A tenth of the cost of deepcopy, and nearly every message is as flat as this.
+    copies = [object.__new__(cls) for _ in range(number)]
+    for each in copies:
+        each.__dict__.update(message.__dict__)
+    return copies
 
 
 @lru_cache(maxsize=4096)

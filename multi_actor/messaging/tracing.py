@@ -1,7 +1,7 @@
 """OpenTelemetry spans of a message's way, with the names that autogen-core gave them: dashboards go on working."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TypeAlias
 
 from opentelemetry import trace
@@ -63,6 +63,20 @@ class Tracing:
             return
         with trace.use_span(span, end_on_exit=True):
             yield get_current()
+
+    @contextmanager
+    def handling(
+        self, agent_id: AgentId, agent_class: str, sender: AgentId | None, parent: Context | None, *, direct: bool
+    ) -> Iterator[None]:
+        """Have a message handled inside; ``parent`` is the context of its sending."""
+        attributes = {"recipient_agent_type": agent_id.type, "recipient_agent_class": agent_class}
+        if sender is not None:
+            attributes["sender_agent_type"] = sender.type
+        with (
+            self.span("send", agent_id, parent) if direct else nullcontext(parent) as parent_of_all,
+            self.span("process", agent_id, parent_of_all, attributes),
+        ):
+            yield
 
 
 def type_of(message: object) -> dict[str, str]:
