@@ -5,7 +5,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Self, TypedDict, Unpack
 
 from opentelemetry.trace import TracerProvider
 
@@ -26,23 +26,27 @@ _log = logging.getLogger(__name__)
 NEW, RUNNING, STOPPING, STOPPED = "not started", "running", "stopping", "stopped"
 
 
+class RuntimeOptions(TypedDict, total=False):
+    """What every runtime is made with."""
+
+    intervention_handlers: Iterable[InterventionHandler] | None
+    tracer_provider: TracerProvider | None
+    """Else OpenTelemetry's global one."""
+    max_queue: int
+    """How many messages from outside of handlers may wait at once; 0 is no bound."""
+
+
 class BaseRuntime(AgentRuntime):
-    """Registration, intervention, tracing and the end of all work; a subclass carries the messages.
+    """Registration, intervention, tracing and the end of all work; a subclass carries the messages."""
 
-    ``max_queue`` bounds how many messages from outside of handlers wait at once; 0 is no bound.
-    """
-
-    def __init__(
-        self,
-        *,
-        intervention_handlers: Iterable[InterventionHandler] | None = None,
-        tracer_provider: TracerProvider | None = None,
-        max_queue: int = 0,
-    ) -> None:
+    def __init__(self, **options: Unpack[RuntimeOptions]) -> None:
+        max_queue = options.pop("max_queue", 0)
         self._registry = Registry()
-        self._tracing = Tracing(tracer_provider)
-        self._interventions = Interventions(intervention_handlers or (), self._tracing)
+        self._tracing = Tracing(options.pop("tracer_provider", None))
+        self._interventions = Interventions(options.pop("intervention_handlers", None) or (), self._tracing)
         self._room = asyncio.Semaphore(max_queue) if max_queue else None
+        if options:
+            raise TypeError(f"a runtime has no options {', '.join(options)}")
         self._state = NEW
         self._plain = False
         self._busy = 0

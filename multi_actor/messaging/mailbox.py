@@ -148,3 +148,11 @@ class Mailbox:
                     seen.add(awaited.box)
                     ways.append((awaited.box, following))
         return None
+
+
+class Mailboxes(dict[AgentId, Mailbox]):
+    """The mailboxes of a runtime; asking for one makes it."""
+
+    def __missing__(self, agent_id: AgentId) -> Mailbox:
+        box = self[agent_id] = Mailbox(agent_id)
+        return box

@@ -2,22 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextvars import copy_context
-from typing import Any, Self
-
-from opentelemetry.trace import TracerProvider
+from typing import Any, Self, Unpack
 
 from multi_actor.logs import correlation_id
 from multi_actor.messaging.abc import A
 from multi_actor.messaging.agent import Agent, AgentMetadata
-from multi_actor.messaging.base import NEW, RUNNING, STOPPED, STOPPING, BaseRuntime
+from multi_actor.messaging.base import NEW, RUNNING, STOPPED, STOPPING, BaseRuntime, RuntimeOptions
 from multi_actor.messaging.context import current_turn, inside, running_turn
 from multi_actor.messaging.exceptions import RegistrationError, RuntimeStoppedError
 from multi_actor.messaging.ids import AgentId, TopicId
-from multi_actor.messaging.intervention import InterventionHandler
 from multi_actor.messaging.logging import DeliveryStage, MessageEvent, MessageHandlerExceptionEvent, MessageKind
-from multi_actor.messaging.mailbox import Delivery, Mailbox, Post, Work
+from multi_actor.messaging.mailbox import Delivery, Mailbox, Mailboxes, Post, Work
 from multi_actor.messaging.messages import own_copies
 
 _log = logging.getLogger(__name__)
@@ -31,20 +28,11 @@ class SingleThreadedAgentRuntime(BaseRuntime):
     runtime has stopped.
     """
 
-    def __init__(
-        self,
-        *,
-        intervention_handlers: Iterable[InterventionHandler] | None = None,
-        tracer_provider: TracerProvider | None = None,
-        ignore_unhandled_exceptions: bool = True,
-        max_queue: int = 0,
-    ) -> None:
-        super().__init__(
-            intervention_handlers=intervention_handlers, tracer_provider=tracer_provider, max_queue=max_queue
-        )
+    def __init__(self, *, ignore_unhandled_exceptions: bool = True, **options: Unpack[RuntimeOptions]) -> None:
+        super().__init__(**options)
         self._ignore_unhandled = ignore_unhandled_exceptions
         self._unhandled: BaseException | None = None
-        self._boxes: dict[AgentId, Mailbox] = {}
+        self._boxes = Mailboxes()
         self._held: list[tuple[Post, Any, TopicId]] = []
         self._context = copy_context()
 
@@ -80,7 +68,7 @@ class SingleThreadedAgentRuntime(BaseRuntime):
 
     async def close(self) -> None:
         await self.stop()
-        boxes, self._boxes = self._boxes, {}
+        boxes, self._boxes = self._boxes, Mailboxes()
         for box in boxes.values():
             if box.agent is not None:
                 try:
@@ -100,7 +88,7 @@ class SingleThreadedAgentRuntime(BaseRuntime):
     async def _request(self, post: Post, message: Any, recipient: AgentId, work: Work | None = None) -> Any:
         caller = running_turn()
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        delivery = Delivery(self._box(recipient), post, message, caller, reply, work)
+        delivery = Delivery(self._boxes[recipient], post, message, caller, reply, work)
         if post.token is not None:
             post.token.link_future(reply)
         if not isinstance(caller, Delivery):
@@ -127,13 +115,7 @@ class SingleThreadedAgentRuntime(BaseRuntime):
         if not agents:
             self._leave_queue(post)
         for agent_id, each in zip(agents, own_copies(message, len(agents)), strict=True):
-            self._enqueue(Delivery(self._box(agent_id), post, each))
-
-    def _box(self, agent_id: AgentId) -> Mailbox:
-        box = self._boxes.get(agent_id)
-        if box is None:
-            box = self._boxes[agent_id] = Mailbox(agent_id)
-        return box
+            self._enqueue(Delivery(self._boxes[agent_id], post, each))
 
     # -- turns
 
@@ -230,7 +212,7 @@ class SingleThreadedAgentRuntime(BaseRuntime):
             raise RegistrationError(f"there is an agent {agent_id} already")
         self._registry.add_instance(agent_id.type, type(agent_instance))
         await agent_instance.bind_id_and_runtime(agent_id, self)
-        self._box(agent_id).agent = agent_instance
+        self._boxes[agent_id].agent = agent_instance
         return agent_id
 
     async def try_get_underlying_agent_instance(self, id: AgentId, type: type[A]) -> A:
