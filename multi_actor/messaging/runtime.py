@@ -141,6 +141,8 @@ class SingleThreadedAgentRuntime(BaseRuntime):
         current_turn.set(delivery)
         correlation_id.set(post.correlation_id)
         try:
+            if reply is not None and reply.done():
+                raise asyncio.CancelledError  # taken back at the last moment  # noqa: TRY301
             agent = box.agent
             if agent is None:
                 agent = box.agent = await self._registry.make(self, box.agent_id)
@@ -190,11 +192,11 @@ class SingleThreadedAgentRuntime(BaseRuntime):
     def _fail(self, delivery: Delivery, error: BaseException) -> None:
         MessageHandlerExceptionEvent.log(payload=delivery.message, handling_agent=delivery.agent_id, exception=error)
         reply = delivery.reply
+        if reply is not None and isinstance(error, asyncio.CancelledError):
+            reply.cancel()
+            return
         if reply is not None and not reply.done():
-            if isinstance(error, asyncio.CancelledError):
-                reply.cancel()
-            else:
-                reply.set_exception(error)
+            reply.set_exception(error)
             return
         _log.error("%s failed on a %s", delivery.agent_id, type(delivery.message).__name__, exc_info=error)
         if reply is None and not self._ignore_unhandled and self._unhandled is None:

@@ -130,6 +130,11 @@ class Harness(ABC):
         """Ask an agent, from outside, and do not wait for the reply."""
         return asyncio.create_task(self.do(to, what, text, **options))
 
+    @staticmethod
+    def spawn(work: Awaitable[T]) -> "asyncio.Task[T]":
+        """Do ``work`` beside the test; it takes 20 s at most."""
+        return asyncio.create_task(within(work))
+
     async def tell(self, topic: str, what: str = "nothing", text: str = "", **options: Any) -> None:
         """Publish, from outside."""
         await within(self.runtime.publish_message(Do(what, text), TopicId.from_str(topic), **options))
@@ -141,6 +146,10 @@ class Harness(ABC):
     @abstractmethod
     def make(self, **options: Any) -> AgentRuntime:
         """Make the runtime, not started, with the options that every runtime takes."""
+
+    @abstractmethod
+    async def forget(self) -> None:
+        """Lose what outlives a runtime."""
 
     async def close(self) -> None:
         """Leave nothing behind."""
@@ -154,6 +163,9 @@ class InProcess(Harness):
     def make(self, **options: Any) -> AgentRuntime:
         self.runtime = SingleThreadedAgentRuntime(**options)
         return self.runtime
+
+    async def forget(self) -> None:
+        pass
 
 
 async def within(work: Awaitable[T]) -> T:
