@@ -148,6 +148,10 @@ class Harness(ABC):
         """Make the runtime, not started, with the options that every runtime takes."""
 
     @abstractmethod
+    def left(self) -> int:
+        """Return how many messages of this process wait or are handled."""
+
+    @abstractmethod
     async def forget(self) -> None:
         """Lose what outlives a runtime."""
 
@@ -163,6 +167,12 @@ class InProcess(Harness):
     def make(self, **options: Any) -> AgentRuntime:
         self.runtime = SingleThreadedAgentRuntime(**options)
         return self.runtime
+
+    def left(self) -> int:
+        assert isinstance(self.runtime, SingleThreadedAgentRuntime)
+        return self.runtime.unprocessed_messages_count + sum(
+            box.running is not None for box in self.runtime._boxes.values()
+        )
 
     async def forget(self) -> None:
         pass
