@@ -16,11 +16,11 @@ from multi_actor.messaging.context import Sending, inside, running_turn
 from multi_actor.messaging.exceptions import MessageDroppedException, RuntimeStoppedError
 from multi_actor.messaging.ids import AgentId, AgentType, TopicId
 from multi_actor.messaging.intervention import InterventionHandler, Interventions
-from multi_actor.messaging.logging import DeliveryStage, MessageEvent, MessageKind, is_listened_to
+from multi_actor.messaging.logging import MessageEvent, MessageKind, is_listened_to
 from multi_actor.messaging.mailbox import Post
 from multi_actor.messaging.registry import Registry
 from multi_actor.messaging.subscriptions import Subscription, UnboundSubscription, make_subscriptions
-from multi_actor.messaging.tracing import Tracing, type_of
+from multi_actor.messaging.tracing import Scope, Tracing, type_of
 
 _log = logging.getLogger(__name__)
 NEW, RUNNING, STOPPING, STOPPED = "not started", "running", "stopping", "stopped"
@@ -76,23 +76,24 @@ class BaseRuntime(AgentRuntime):
         post.watched = True
         self._begin()
         try:
-            with self._tracing.span("create", recipient, attributes=type_of(message)) as post.trace:
+            with self._create(message, recipient) as post.trace:
                 return await self._send(post, message, recipient)
         finally:
             self._end()
 
     async def _send(self, post: Post, message: Any, recipient: AgentId) -> Any:
-        kind, way = MessageKind.DIRECT, {"sender": post.sender, "receiver": recipient}
-        MessageEvent.log(payload=message, kind=kind, delivery_stage=DeliveryStage.SEND, **way)
-        told = {"message_context": post.context(), "recipient": recipient}
-        message = await self._interventions.see(kind, message, way, **told)
+        sender, seen = post.sender, self._interventions
+        MessageEvent.sent(message, sender, recipient, MessageKind.DIRECT)
+        if seen:
+            told = {"message_context": post.context(), "recipient": recipient}
+            message = await seen.see(MessageKind.DIRECT, message, sender, recipient, **told)
         await self._find_room(post)
         reply = await self._request(post, message, recipient)
-        kind, way = MessageKind.RESPOND, {"sender": recipient, "receiver": post.sender}
-        MessageEvent.log(payload=reply, kind=kind, delivery_stage=DeliveryStage.SEND, **way)
-        reply = await self._interventions.see(kind, reply, way, sender=recipient, recipient=post.sender)
-        with self._tracing.span("ack", post.sender):
-            MessageEvent.log(payload=reply, kind=kind, delivery_stage=DeliveryStage.DELIVER, **way)
+        MessageEvent.sent(reply, recipient, sender, MessageKind.RESPOND)
+        if seen:
+            reply = await seen.see(MessageKind.RESPOND, reply, recipient, sender, sender=recipient, recipient=sender)
+        with self._tracing.span("ack", sender, post.trace, current=False):
+            MessageEvent.delivered(reply, recipient, sender, MessageKind.RESPOND)
         return reply
 
     async def publish_message(self, message: Any, topic_id: TopicId, **options: Unpack[Sending]) -> None:
@@ -105,16 +106,17 @@ class BaseRuntime(AgentRuntime):
         post.watched = True
         self._begin()
         try:
-            with self._tracing.span("create", topic_id, attributes=type_of(message)) as post.trace:
+            with self._create(message, topic_id) as post.trace:
                 await self._publish(post, message, topic_id)
         finally:
             self._end()
 
     async def _publish(self, post: Post, message: Any, topic_id: TopicId) -> None:
-        kind, way = MessageKind.PUBLISH, {"sender": post.sender, "receiver": topic_id}
-        MessageEvent.log(payload=message, kind=kind, delivery_stage=DeliveryStage.SEND, **way)
+        MessageEvent.sent(message, post.sender, topic_id, MessageKind.PUBLISH)
         try:
-            message = await self._interventions.see(kind, message, way, message_context=post.context())
+            if self._interventions:
+                told = {"message_context": post.context()}
+                message = await self._interventions.see(MessageKind.PUBLISH, message, post.sender, topic_id, **told)
         except MessageDroppedException:
             return
         except Exception:  # noqa: BLE001  # a publisher hears of no errors
@@ -122,6 +124,9 @@ class BaseRuntime(AgentRuntime):
             return
         await self._find_room(post)
         await self._broadcast(post, message, topic_id)
+
+    def _create(self, message: Any, destination: AgentId | TopicId) -> Scope:
+        return self._tracing.span("create", destination, None, type_of(message), current=bool(self._interventions))
 
     async def _find_room(self, post: Post) -> None:
         """Wait for a place in the queue; messages from inside handlers take none, or handlers would wait for them."""

@@ -1,7 +1,7 @@
 """Intervention: look at messages on their way, change them, or drop them."""
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Protocol, final
 
 from multi_actor.messaging.context import MessageContext, intervening
@@ -59,7 +59,7 @@ class Interventions:
         return bool(self._handlers)
 
     async def see(
-        self, kind: MessageKind, message: Any, way: Mapping[str, AgentId | TopicId | None], **told: Any
+        self, kind: MessageKind, message: Any, origin: AgentId | None, receiver: AgentId | TopicId | None, **told: Any
     ) -> Any:
         """Show a message to each handler's method for its kind, with ``told``; return what goes on.
 
@@ -75,7 +75,7 @@ class Interventions:
                 with self._tracing.span("intercept", name):
                     seen = await getattr(handler, method)(message, **told)
                 if seen is DropMessage or isinstance(seen, DropMessage):
-                    MessageDroppedEvent.log(payload=message, kind=kind, **way)
+                    MessageDroppedEvent.log(payload=message, sender=origin, receiver=receiver, kind=kind)
                     raise MessageDroppedException(f"{name}.{method} dropped a {type(message).__name__}")
                 if seen is None:
                     text = f"{name}.{method} returned None: the message goes on unchanged"

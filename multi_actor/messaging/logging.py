@@ -46,6 +46,18 @@ class _Event:
 class MessageEvent(_Event):
     """``payload``, ``sender``, ``receiver``, ``kind``, ``delivery_stage``."""
 
+    @classmethod
+    def sent(cls, payload: Any, sender: object, receiver: object, kind: MessageKind) -> None:
+        """Log that a message leaves, if anybody listens."""
+        if is_listened_to():
+            cls.log(payload=payload, sender=sender, receiver=receiver, kind=kind, delivery_stage=DeliveryStage.SEND)
+
+    @classmethod
+    def delivered(cls, payload: Any, sender: object, receiver: object, kind: MessageKind) -> None:
+        """Log that a message arrives, if anybody listens."""
+        if is_listened_to():
+            cls.log(payload=payload, sender=sender, receiver=receiver, kind=kind, delivery_stage=DeliveryStage.DELIVER)
+
 
 class MessageDroppedEvent(_Event):
     """``payload``, ``sender``, ``receiver``, ``kind``."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import nullcontext
 from contextvars import copy_context
 from typing import Any, Self, Unpack
 
@@ -13,7 +14,7 @@ from multi_actor.messaging.base import NEW, RUNNING, STOPPED, STOPPING, BaseRunt
 from multi_actor.messaging.context import current_turn, inside, running_turn
 from multi_actor.messaging.exceptions import RegistrationError, RuntimeStoppedError
 from multi_actor.messaging.ids import AgentId, TopicId
-from multi_actor.messaging.logging import DeliveryStage, MessageEvent, MessageHandlerExceptionEvent, MessageKind
+from multi_actor.messaging.logging import MessageEvent, MessageHandlerExceptionEvent, MessageKind
 from multi_actor.messaging.mailbox import Delivery, Mailbox, Mailboxes, Post, Work
 from multi_actor.messaging.messages import own_copies
 
@@ -179,15 +180,12 @@ class SingleThreadedAgentRuntime(BaseRuntime):
     async def _handle_watched(self, delivery: Delivery, agent: Agent) -> Any:
         post, agent_id = delivery.post, delivery.agent_id
         is_direct = post.topic_id is None
-        MessageEvent.log(
-            payload=delivery.message,
-            sender=post.sender,
-            receiver=agent_id if is_direct else None,
-            kind=MessageKind.DIRECT if is_direct else MessageKind.PUBLISH,
-            delivery_stage=DeliveryStage.DELIVER,
-        )
-        with self._tracing.handling(agent_id, type(agent).__name__, post.sender, post.trace, direct=is_direct):
-            return await agent.on_message(delivery.message, post.context())
+        kind = MessageKind.DIRECT if is_direct else MessageKind.PUBLISH
+        MessageEvent.delivered(delivery.message, post.sender, agent_id if is_direct else None, kind)
+        with self._tracing.span("send", agent_id, post.trace, current=False) if is_direct else nullcontext() as sent:
+            parent = sent if is_direct else post.trace
+            with self._tracing.handling(agent_id, type(agent).__name__, post.sender, parent):
+                return await agent.on_message(delivery.message, post.context())
 
     def _fail(self, delivery: Delivery, error: BaseException) -> None:
         MessageHandlerExceptionEvent.log(payload=delivery.message, handling_agent=delivery.agent_id, exception=error)

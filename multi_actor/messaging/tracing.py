@@ -1,18 +1,58 @@
 """OpenTelemetry spans of a message's way, with the names that autogen-core gave them: dashboards go on working."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import Token
+from types import TracebackType
 from typing import TypeAlias
 
 from opentelemetry import trace
-from opentelemetry.context import Context, get_current
-from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, Span, SpanKind, TracerProvider
+from opentelemetry.context import Context, attach, detach
+from opentelemetry.trace import (
+    NoOpTracerProvider,
+    ProxyTracerProvider,
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    TracerProvider,
+    set_span_in_context,
+)
 
 from multi_actor.messaging.ids import AgentId, TopicId
 
 Destination: TypeAlias = AgentId | TopicId | str | None
+Scope: TypeAlias = AbstractContextManager[Context | None]
+_NO_SCOPE: Scope = nullcontext()
 _PRODUCING = {"create", "send", "publish"}
 _OPERATION_TYPES = {"send": "publish", "intercept": "receive", "ack": "receive"}
+
+
+class _Scope:
+    """As ``trace.use_span``, at a third of its price; yields the context for what is caused inside."""
+
+    __slots__ = ("_current", "_span", "_token")
+
+    def __init__(self, span: Span, *, current: bool) -> None:
+        self._span = span
+        self._current = current
+        self._token: Token[Context] | None = None
+
+    def __enter__(self) -> Context:
+        context = set_span_in_context(self._span)
+        if self._current:
+            self._token = attach(context)
+        return context
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._token is not None:
+            detach(self._token)
+        if isinstance(error, Exception):
+            self._span.record_exception(error)
+            self._span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+        self._span.end()
 
 
 class Tracing:
@@ -48,35 +88,25 @@ class Tracing:
         told = {"messaging.operation": operation_type, "messaging.destination": name, **(attributes or {})}
         return self._tracer.start_span(f"autogen {operation} {name}".rstrip(), parent, kind, told)
 
-    @contextmanager
     def span(
         self,
         operation: str,
         destination: Destination,
         parent: Context | None = None,
         attributes: Mapping[str, str] | None = None,
-    ) -> Iterator[Context | None]:
-        """Do what is done inside in a span; yields the context for what it causes elsewhere."""
+        *,
+        current: bool = True,
+    ) -> Scope:
+        """Return a span around what is done inside; with ``current`` other people's spans inside belong to it."""
         span = self.begin(operation, destination, parent, attributes)
-        if span is None:
-            yield None
-            return
-        with trace.use_span(span, end_on_exit=True):
-            yield get_current()
+        return _NO_SCOPE if span is None else _Scope(span, current=current)
 
-    @contextmanager
-    def handling(
-        self, agent_id: AgentId, agent_class: str, sender: AgentId | None, parent: Context | None, *, direct: bool
-    ) -> Iterator[None]:
-        """Have a message handled inside; ``parent`` is the context of its sending."""
-        attributes = {"recipient_agent_type": agent_id.type, "recipient_agent_class": agent_class}
+    def handling(self, agent_id: AgentId, agent_class: str, sender: AgentId | None, parent: Context | None) -> Scope:
+        """Return the span around a handler; ``parent`` is the context of the message's sending."""
+        told = {"recipient_agent_type": agent_id.type, "recipient_agent_class": agent_class}
         if sender is not None:
-            attributes["sender_agent_type"] = sender.type
-        with (
-            self.span("send", agent_id, parent) if direct else nullcontext(parent) as parent_of_all,
-            self.span("process", agent_id, parent_of_all, attributes),
-        ):
-            yield
+            told["sender_agent_type"] = sender.type
+        return self.span("process", agent_id, parent, told)
 
 
 def type_of(message: object) -> dict[str, str]:
