@@ -1,7 +1,6 @@
 """Cancelling what was asked for."""
 
 import asyncio
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -13,28 +12,28 @@ class CancellationToken:
     any case. A handler that runs ends early only where it links what it awaits to ``ctx.cancellation_token``.
     """
 
-    __slots__ = ("_callbacks", "_cancelled", "_lock")
+    __slots__ = ("_callbacks", "_cancelled")
 
     def __init__(self) -> None:
         self._cancelled = False
+        # Without a lock: whoever takes a callback out, which only one can, calls it.
         self._callbacks: dict[Callable[[], object], None] = {}
-        self._lock = threading.Lock()
 
     def cancel(self) -> None:
         """Cancel what is linked, and what will be."""
-        with self._lock:
-            callbacks, self._callbacks = self._callbacks, {}
-            self._cancelled = True
-        for callback in callbacks:
-            callback()
+        self._cancelled = True
+        for callback in list(self._callbacks):
+            self._call(callback)
 
     def is_cancelled(self) -> bool:
         """Whether ``cancel`` was called."""
         return self._cancelled
 
-    def add_callback(self, callback: Callable[[], None]) -> None:
+    def add_callback(self, callback: Callable[[], object]) -> None:
         """Have ``callback`` called by ``cancel``; now, if that has been called."""
-        self._add(callback)
+        self._callbacks[callback] = None
+        if self._cancelled:
+            self._call(callback)
 
     def link_future(self, future: asyncio.Future[Any]) -> asyncio.Future[Any]:
         """Have ``future`` cancelled by ``cancel``, and return it."""
@@ -46,20 +45,11 @@ class CancellationToken:
             else:
                 loop.call_soon_threadsafe(future.cancel)
 
-        if self._add(cancel):
-            future.add_done_callback(lambda _: self._forget(cancel))
+        self.add_callback(cancel)
+        # A token that outlives a thousand messages must not hold a thousand futures.
+        future.add_done_callback(lambda _: self._callbacks.pop(cancel, None))
         return future
 
-    def _add(self, callback: Callable[[], object]) -> bool:
-        with self._lock:
-            waits = not self._cancelled
-            if waits:
-                self._callbacks[callback] = None
-        if not waits:
+    def _call(self, callback: Callable[[], object]) -> None:
+        if self._callbacks.pop(callback, callback) is None:
             callback()
-        return waits
-
-    def _forget(self, callback: Callable[[], object]) -> None:
-        # A token that outlives a thousand messages must not hold a thousand futures.
-        with self._lock:
-            self._callbacks.pop(callback, None)
