@@ -3,23 +3,22 @@
 import asyncio
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
 
 from opentelemetry.trace import TracerProvider
 
 from multi_actor.errors import WaitsForItselfError
-from multi_actor.messaging.abc import AgentRuntime, Factory
 from multi_actor.messaging.agent import Agent
 from multi_actor.messaging.context import Sending, inside, running_turn
 from multi_actor.messaging.exceptions import MessageDroppedException, RuntimeStoppedError
-from multi_actor.messaging.ids import AgentId, AgentType, TopicId
+from multi_actor.messaging.ids import AgentId, TopicId
 from multi_actor.messaging.intervention import InterventionHandler, Interventions
 from multi_actor.messaging.logging import MessageEvent, MessageKind, is_listened_to
 from multi_actor.messaging.mailbox import Post
-from multi_actor.messaging.registry import Registry
-from multi_actor.messaging.subscriptions import Subscription, UnboundSubscription, make_subscriptions
+from multi_actor.messaging.registry import RegisteringRuntime
 from multi_actor.messaging.tracing import Scope, Tracing, type_of
 
 _log = logging.getLogger(__name__)
@@ -36,12 +35,12 @@ class RuntimeOptions(TypedDict, total=False):
     """How many messages from outside of handlers may wait at once; 0 is no bound."""
 
 
-class BaseRuntime(AgentRuntime):
-    """Registration, intervention, tracing and the end of all work; a subclass carries the messages."""
+class BaseRuntime(RegisteringRuntime):
+    """Intervention, tracing and the end of all work; a subclass carries the messages."""
 
     def __init__(self, **options: Unpack[RuntimeOptions]) -> None:
         max_queue = options.pop("max_queue", 0)
-        self._registry = Registry()
+        super().__init__()
         self._tracing = Tracing(options.pop("tracer_provider", None))
         self._interventions = Interventions(options.pop("intervention_handlers", None) or (), self._tracing)
         self._room = asyncio.Semaphore(max_queue) if max_queue else None
@@ -52,17 +51,27 @@ class BaseRuntime(AgentRuntime):
         self._busy = 0
         self._idle = asyncio.Event()
 
+    # -- what a subclass does
+
     @abstractmethod
     async def _request(self, post: Post, message: Any, recipient: AgentId) -> Any:
         """Carry a direct message and return its reply."""
 
     @abstractmethod
     async def _broadcast(self, post: Post, message: Any, topic_id: TopicId) -> None:
-        """Carry a published message; one that comes before ``start`` waits for it."""
+        """Carry a published message."""
 
     @abstractmethod
-    def _made_here(self) -> Iterable[AgentId]:
-        """Return the agents that were made in this process."""
+    def _refuse_waiting(self) -> None:
+        """Answer those who wait for a direct message's turn: the runtime stops."""
+
+    @abstractmethod
+    async def _has_stopped(self) -> None:
+        """Let go of what is needed to carry messages: nothing runs any more."""
+
+    @abstractmethod
+    async def _close_agents(self) -> None:
+        """Close and forget every agent."""
 
     # -- messages
 
@@ -128,6 +137,16 @@ class BaseRuntime(AgentRuntime):
     def _create(self, message: Any, destination: AgentId | TopicId) -> Scope:
         return self._tracing.span("create", destination, None, type_of(message), current=bool(self._interventions))
 
+    async def _handle(self, agent: Agent, message: Any, post: Post) -> Any:
+        """Have an agent handle a message, in sight of those who watch."""
+        agent_id, is_direct = agent.id, post.topic_id is None
+        kind = MessageKind.DIRECT if is_direct else MessageKind.PUBLISH
+        MessageEvent.delivered(message, post.sender, agent_id if is_direct else None, kind)
+        with self._tracing.span("send", agent_id, post.trace, current=False) if is_direct else nullcontext() as sent:
+            parent = sent if is_direct else post.trace
+            with self._tracing.handling(agent_id, type(agent).__name__, post.sender, parent):
+                return await agent.on_message(message, post.context())
+
     async def _find_room(self, post: Post) -> None:
         """Wait for a place in the queue; messages from inside handlers take none, or handlers would wait for them."""
         if self._room is not None and self._state is RUNNING and running_turn() is None:
@@ -153,12 +172,22 @@ class BaseRuntime(AgentRuntime):
         self._state = RUNNING
         return self
 
+    async def stop(self) -> None:
+        if self._state is RUNNING:
+            self._state = STOPPING
+            self._refuse_waiting()
+        if not inside():
+            await self._come_to_rest()
+
     async def stop_when_idle(self) -> None:
         if inside():
             turn = running_turn()
             raise WaitsForItselfError((*(turn.chain() if turn else ()), "stop_when_idle"))
-        await self._until_idle()
-        self._state = STOPPED
+        await self._come_to_rest()
+
+    async def close(self) -> None:
+        await self.stop()
+        await self._close_agents()
 
     async def stop_when(self, condition: Callable[[], bool]) -> None:
         while not condition():  # noqa: ASYNC110  # what it looks at is the caller's
@@ -187,46 +216,8 @@ class BaseRuntime(AgentRuntime):
             await self._idle.wait()
             await asyncio.sleep(0)  # whoever got the last reply may go on with it
 
-    # -- who is registered
-
-    async def register(
-        self,
-        type: str | AgentType,
-        factory: Factory,
-        subscriptions: UnboundSubscription | list[Subscription] | None = None,
-    ) -> AgentType:
-        agent_type = await self.register_factory(type, factory)
-        given = subscriptions if callable(subscriptions) else lambda: subscriptions or []
-        for subscription in await make_subscriptions(agent_type, [given]):
-            await self.add_subscription(subscription)
-        return agent_type
-
-    async def register_factory(
-        self, type: str | AgentType, agent_factory: Factory, *, expected_class: type[Agent] | None = None
-    ) -> AgentType:
-        agent_type = type if isinstance(type, AgentType) else AgentType(type)
-        self._registry.add_type(agent_type.type, agent_factory, expected_class)
-        return agent_type
-
-    async def add_subscription(self, subscription: Subscription) -> None:
-        self._registry.subscriptions.add(subscription)
-
-    async def remove_subscription(self, id: str) -> None:
-        self._registry.subscriptions.remove(id)
-
-    async def get(
-        self, id_or_type: AgentId | AgentType | str, /, key: str = "default", *, lazy: bool = True
-    ) -> AgentId:
-        agent_id = id_or_type if isinstance(id_or_type, AgentId) else AgentId(id_or_type, key)
-        if not lazy:
-            await self.agent_metadata(agent_id)
-        return agent_id
-
-    async def save_state(self) -> Mapping[str, Any]:
-        return {str(agent_id): dict(await self.agent_save_state(agent_id)) for agent_id in self._made_here()}
-
-    async def load_state(self, state: Mapping[str, Any]) -> None:
-        for name, of_agent in state.items():
-            agent_id = AgentId.from_str(name)
-            if agent_id.type in self._registry.types:
-                await self.agent_load_state(agent_id, of_agent)
+    async def _come_to_rest(self) -> None:
+        await self._until_idle()
+        if self._state is not NEW:
+            self._state = STOPPED
+            await self._has_stopped()

@@ -2,19 +2,25 @@
 
 import inspect
 import logging
-from collections.abc import Iterable
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import Any
 
+from multi_actor.messaging.abc import AgentRuntime, Factory
 from multi_actor.messaging.agent import Agent
 from multi_actor.messaging.context import AgentInstantiationContext
 from multi_actor.messaging.exceptions import RegistrationError, UndeliverableException, did_you_mean
-from multi_actor.messaging.ids import AgentId, TopicId
+from multi_actor.messaging.ids import AgentId, AgentType, TopicId
 from multi_actor.messaging.logging import AgentConstructionExceptionEvent
-from multi_actor.messaging.subscriptions import Subscriptions, TypePrefixSubscription, TypeSubscription
-
-if TYPE_CHECKING:
-    from multi_actor.messaging.abc import AgentRuntime, Factory
+from multi_actor.messaging.subscriptions import (
+    Subscription,
+    Subscriptions,
+    TypePrefixSubscription,
+    TypeSubscription,
+    UnboundSubscription,
+    make_subscriptions,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +33,7 @@ class Registry:
         self.types: dict[str, tuple[Factory | None, type[Agent]]] = {}
         self._warned: set[str] = set()
 
-    def add_type(self, agent_type: str, factory: "Factory", expected: type[Agent] | None) -> None:
+    def add_type(self, agent_type: str, factory: Factory, expected: type[Agent] | None) -> None:
         """Register a factory; raises ``RegistrationError`` as ``AgentRuntime.register``."""
         if agent_type in self.types:
             raise RegistrationError(f"agent type {agent_type!r} is registered already")
@@ -48,7 +54,7 @@ class Registry:
             near = get_close_matches(recipient.type, self.types)
             raise UndeliverableException(recipient=str(recipient), near=near)
 
-    async def make(self, runtime: "AgentRuntime", agent_id: AgentId) -> Agent:
+    async def make(self, runtime: AgentRuntime, agent_id: AgentId) -> Agent:
         """Have an agent made; what its factory raises is logged, and raised."""
         try:
             with AgentInstantiationContext.populate_context((runtime, agent_id)):
@@ -87,3 +93,56 @@ class Registry:
         if name not in self._warned:
             self._warned.add(name)
             _log.warning("%s %r%s", text, name, did_you_mean(get_close_matches(name, known)))
+
+
+class RegisteringRuntime(AgentRuntime):
+    """What runtimes have in common about who is registered."""
+
+    def __init__(self) -> None:
+        self._registry = Registry()
+
+    @abstractmethod
+    def _made_here(self) -> Iterable[AgentId]:
+        """Return the agents that were made in this process."""
+
+    async def register(
+        self,
+        type: str | AgentType,
+        factory: Factory,
+        subscriptions: UnboundSubscription | list[Subscription] | None = None,
+    ) -> AgentType:
+        agent_type = await self.register_factory(type, factory)
+        given = subscriptions if callable(subscriptions) else lambda: subscriptions or []
+        for subscription in await make_subscriptions(agent_type, [given]):
+            await self.add_subscription(subscription)
+        return agent_type
+
+    async def register_factory(
+        self, type: str | AgentType, agent_factory: Factory, *, expected_class: type[Agent] | None = None
+    ) -> AgentType:
+        agent_type = type if isinstance(type, AgentType) else AgentType(type)
+        self._registry.add_type(agent_type.type, agent_factory, expected_class)
+        return agent_type
+
+    async def add_subscription(self, subscription: Subscription) -> None:
+        self._registry.subscriptions.add(subscription)
+
+    async def remove_subscription(self, id: str) -> None:
+        self._registry.subscriptions.remove(id)
+
+    async def get(
+        self, id_or_type: AgentId | AgentType | str, /, key: str = "default", *, lazy: bool = True
+    ) -> AgentId:
+        agent_id = id_or_type if isinstance(id_or_type, AgentId) else AgentId(id_or_type, key)
+        if not lazy:
+            await self.agent_metadata(agent_id)
+        return agent_id
+
+    async def save_state(self) -> Mapping[str, Any]:
+        return {str(agent_id): dict(await self.agent_save_state(agent_id)) for agent_id in self._made_here()}
+
+    async def load_state(self, state: Mapping[str, Any]) -> None:
+        for name, of_agent in state.items():
+            agent_id = AgentId.from_str(name)
+            if agent_id.type in self._registry.types:
+                await self.agent_load_state(agent_id, of_agent)

@@ -3,18 +3,17 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from contextlib import nullcontext
 from contextvars import copy_context
 from typing import Any, Self, Unpack
 
 from multi_actor.logs import correlation_id
 from multi_actor.messaging.abc import A
 from multi_actor.messaging.agent import Agent, AgentMetadata
-from multi_actor.messaging.base import NEW, RUNNING, STOPPED, STOPPING, BaseRuntime, RuntimeOptions
-from multi_actor.messaging.context import current_turn, inside, running_turn
+from multi_actor.messaging.base import NEW, BaseRuntime, RuntimeOptions
+from multi_actor.messaging.context import current_turn, running_turn
 from multi_actor.messaging.exceptions import RegistrationError, RuntimeStoppedError
 from multi_actor.messaging.ids import AgentId, TopicId
-from multi_actor.messaging.logging import MessageEvent, MessageHandlerExceptionEvent, MessageKind
+from multi_actor.messaging.logging import MessageHandlerExceptionEvent
 from multi_actor.messaging.mailbox import Delivery, Mailbox, Mailboxes, Post, Work
 from multi_actor.messaging.messages import own_copies
 
@@ -52,23 +51,18 @@ class SingleThreadedAgentRuntime(BaseRuntime):
             self._post_to_all(post, message, topic_id)
         return self
 
-    async def stop(self) -> None:
-        if self._state is RUNNING:
-            self._state = STOPPING
-            for box in self._boxes.values():
-                for delivery in box.waiting:
-                    if delivery.reply is not None and not delivery.work and not delivery.reply.done():
-                        delivery.reply.set_exception(RuntimeStoppedError(self._state))
-        if not inside():
-            await self._until_idle()
-            self._has_stopped()
+    def _refuse_waiting(self) -> None:
+        for box in self._boxes.values():
+            for delivery in box.waiting:
+                if delivery.reply is not None and not delivery.work and not delivery.reply.done():
+                    delivery.reply.set_exception(RuntimeStoppedError(self._state))
 
-    async def stop_when_idle(self) -> None:
-        await super().stop_when_idle()
-        self._has_stopped()
+    async def _has_stopped(self) -> None:
+        error, self._unhandled = self._unhandled, None
+        if error is not None:
+            raise error
 
-    async def close(self) -> None:
-        await self.stop()
+    async def _close_agents(self) -> None:
         boxes, self._boxes = self._boxes, Mailboxes()
         for box in boxes.values():
             if box.agent is not None:
@@ -76,13 +70,6 @@ class SingleThreadedAgentRuntime(BaseRuntime):
                     await box.agent.close()
                 except Exception:  # noqa: BLE001  # the agent's own code
                     _log.exception("%s failed while it was closed", box.agent_id)
-
-    def _has_stopped(self) -> None:
-        if self._state is not NEW:
-            self._state = STOPPED
-        error, self._unhandled = self._unhandled, None
-        if error is not None:
-            raise error
 
     # -- carrying
 
@@ -150,7 +137,7 @@ class SingleThreadedAgentRuntime(BaseRuntime):
             if delivery.work is not None:
                 answer = await delivery.work(agent)
             elif post.watched:
-                answer = await self._handle_watched(delivery, agent)
+                answer = await self._handle(agent, delivery.message, post)
             else:
                 answer = await agent.on_message(delivery.message, post.context())
         except BaseException as error:  # noqa: BLE001  # whatever it is, its sender waits for it
@@ -176,16 +163,6 @@ class SingleThreadedAgentRuntime(BaseRuntime):
             if box.agent is None:
                 self._boxes.pop(box.agent_id, None)
         self._end()
-
-    async def _handle_watched(self, delivery: Delivery, agent: Agent) -> Any:
-        post, agent_id = delivery.post, delivery.agent_id
-        is_direct = post.topic_id is None
-        kind = MessageKind.DIRECT if is_direct else MessageKind.PUBLISH
-        MessageEvent.delivered(delivery.message, post.sender, agent_id if is_direct else None, kind)
-        with self._tracing.span("send", agent_id, post.trace, current=False) if is_direct else nullcontext() as sent:
-            parent = sent if is_direct else post.trace
-            with self._tracing.handling(agent_id, type(agent).__name__, post.sender, parent):
-                return await agent.on_message(delivery.message, post.context())
 
     def _fail(self, delivery: Delivery, error: BaseException) -> None:
         MessageHandlerExceptionEvent.log(payload=delivery.message, handling_agent=delivery.agent_id, exception=error)
