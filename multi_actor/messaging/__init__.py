@@ -1,5 +1,7 @@
 """Typed messaging between agents, in the model of AGNext and autogen-core."""
 
+from typing import TYPE_CHECKING, Any
+
 from multi_actor.errors import WaitsForItselfError
 from multi_actor.messaging.abc import AgentRuntime
 from multi_actor.messaging.agent import Agent, AgentMetadata, AgentProxy, BaseAgent
@@ -22,6 +24,7 @@ from multi_actor.messaging.exceptions import (
     RegistrationError,
     RemoteHandlerError,
     RuntimeStoppedError,
+    UnavailableError,
     UndeliverableException,
     WrongReplyError,
 )
@@ -39,6 +42,19 @@ from multi_actor.messaging.subscriptions import (
     type_subscription,
 )
 
+if TYPE_CHECKING:
+    from multi_actor.messaging.dapr import DaprAgentRuntime
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs the Dapr SDK when it is asked for: programs without it do not wait for that."""
+    if name != "DaprAgentRuntime":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from multi_actor.messaging.dapr import DaprAgentRuntime  # noqa: PLC0415
+
+    return DaprAgentRuntime
+
+
 __all__ = [
     "EVENT_LOGGER_NAME",
     "ROOT_LOGGER_NAME",
@@ -54,6 +70,7 @@ __all__ = [
     "CantHandleException",
     "ClosureAgent",
     "ClosureContext",
+    "DaprAgentRuntime",
     "DefaultInterventionHandler",
     "DefaultSubscription",
     "DefaultTopicId",
@@ -77,6 +94,7 @@ __all__ = [
     "TypePrefixSubscription",
     "TypeRoutedAgent",
     "TypeSubscription",
+    "UnavailableError",
     "UndeliverableException",
     "WaitsForItselfError",
     "WrongReplyError",

@@ -18,6 +18,7 @@ from multi_actor.messaging.ids import AgentId, TopicId
 from multi_actor.messaging.intervention import InterventionHandler, Interventions
 from multi_actor.messaging.logging import MessageEvent, MessageKind, is_listened_to
 from multi_actor.messaging.mailbox import Post
+from multi_actor.messaging.messages import own_copies
 from multi_actor.messaging.registry import RegisteringRuntime
 from multi_actor.messaging.tracing import Scope, Tracing, type_of
 
@@ -47,6 +48,8 @@ class BaseRuntime(RegisteringRuntime):
         if options:
             raise TypeError(f"a runtime has no options {', '.join(options)}")
         self._state = NEW
+        self._held: list[tuple[Post, Any, TopicId]] = []
+        """What was published before the start."""
         self._plain = False
         self._busy = 0
         self._idle = asyncio.Event()
@@ -110,7 +113,7 @@ class BaseRuntime(RegisteringRuntime):
             raise RuntimeStoppedError(self._state)
         post = Post(topic_id, **options)
         if self._plain and not is_listened_to():
-            await self._broadcast(post, message, topic_id)
+            await self._hold_or_broadcast(post, message, topic_id)
             return
         post.watched = True
         self._begin()
@@ -132,7 +135,13 @@ class BaseRuntime(RegisteringRuntime):
             _log.exception("an intervention handler failed: the message for %s goes nowhere", topic_id)
             return
         await self._find_room(post)
-        await self._broadcast(post, message, topic_id)
+        await self._hold_or_broadcast(post, message, topic_id)
+
+    async def _hold_or_broadcast(self, post: Post, message: Any, topic_id: TopicId) -> None:
+        if self._state is NEW:
+            self._held += [(post, each, topic_id) for each in own_copies(message, 1)]
+        else:
+            await self._broadcast(post, message, topic_id)
 
     def _create(self, message: Any, destination: AgentId | TopicId) -> Scope:
         return self._tracing.span("create", destination, None, type_of(message), current=bool(self._interventions))

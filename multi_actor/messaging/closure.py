@@ -98,4 +98,4 @@ def _takes(closure: Closure[Any]) -> tuple[type, ...]:
     if len(parameters) != 3 or parameters[1] not in hints or "return" not in hints:  # noqa: PLR2004
         raise InvalidHandlerError(f"{name}: a closure is `async (agent, message: T, ctx) -> R`, with its annotations")
     message = hints[parameters[1]]
-    return (object,) if message is Any else message_classes(message, handler=name)
+    return (object,) if message is Any else tuple(message_classes(message, handler=name))

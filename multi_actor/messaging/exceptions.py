@@ -48,6 +48,14 @@ class RuntimeStoppedError(MessagingError, RetryableError):
         super().__init__(f"the runtime takes no messages: it is {state}")
 
 
+class UnavailableError(MessagingError, RetryableError):
+    """The recipient, in another process perhaps, could not be reached, or did not answer in time."""
+
+    def __init__(self, recipient: str, reason: str) -> None:
+        self.recipient, self.reason = recipient, reason
+        super().__init__(f"{recipient}: {reason}")
+
+
 class InvalidHandlerError(MessagingError, TerminalError, TypeError):
     """A handler is declared in a way that could not work; the message says which and why."""
 

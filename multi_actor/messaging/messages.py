@@ -60,13 +60,13 @@ def _plain(cls: type) -> type | None:
     return cls if usual and is_dataclass(cls) and not slots else None
 
 
-def message_classes(annotation: Any, *, handler: str) -> tuple[type, ...]:
-    """Return the classes that a handler's annotation stands for.
+def message_classes(annotation: Any, *, handler: str) -> dict[type, Any]:
+    """Return the classes that a handler's annotation stands for, each with what it is to be read as.
 
     Raises:
         InvalidHandlerError: one is no pydantic model and no dataclass, or holds something that has no JSON form.
     """
-    classes = []
+    classes: dict[type, Any] = {}
     for each in _members(annotation):
         cls = get_origin(each) or each
         if not (isinstance(cls, type) and (is_dataclass(cls) or issubclass(cls, BaseModel))):
@@ -77,8 +77,8 @@ def message_classes(annotation: Any, *, handler: str) -> tuple[type, ...]:
             raise InvalidHandlerError(f"{handler}: {_shown(each)} is not pure data: {error}") from error
         except PydanticUndefinedAnnotation:
             adapter.cache_clear()  # it names a class that is defined further down
-        classes.append(cls)
-    return tuple(classes)
+        classes[cls] = classes[cls] | each if cls in classes else each
+    return classes
 
 
 def reply_classes(annotation: Any) -> tuple[type, ...] | None:

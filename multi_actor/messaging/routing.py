@@ -24,12 +24,14 @@ Function = Callable[[S, M, MessageContext], Coroutine[Any, Any, R]]
 class Handler:
     """What a decorator declared: ``function`` takes messages of ``takes``, if they come in the right way and match.
 
+    ``takes`` has for each class what its messages are read as when they come from outside of the process.
+
     ``returns`` is None where the reply may be anything; a reply of another type is an error, or with ``strict`` off
     a warning in the log.
     """
 
     function: Callable[[Any, Any, MessageContext], Coroutine[Any, Any, Any]]
-    takes: tuple[type, ...]
+    takes: dict[type, Any]
     returns: tuple[type, ...] | None
     direct: bool
     published: bool

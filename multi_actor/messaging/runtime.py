@@ -9,7 +9,7 @@ from typing import Any, Self, Unpack
 from multi_actor.logs import correlation_id
 from multi_actor.messaging.abc import A
 from multi_actor.messaging.agent import Agent, AgentMetadata
-from multi_actor.messaging.base import NEW, BaseRuntime, RuntimeOptions
+from multi_actor.messaging.base import BaseRuntime, RuntimeOptions
 from multi_actor.messaging.context import current_turn, running_turn
 from multi_actor.messaging.exceptions import RegistrationError, RuntimeStoppedError
 from multi_actor.messaging.ids import AgentId, TopicId
@@ -33,7 +33,6 @@ class SingleThreadedAgentRuntime(BaseRuntime):
         self._ignore_unhandled = ignore_unhandled_exceptions
         self._unhandled: BaseException | None = None
         self._boxes = Mailboxes()
-        self._held: list[tuple[Post, Any, TopicId]] = []
         self._context = copy_context()
 
     @property
@@ -92,10 +91,7 @@ class SingleThreadedAgentRuntime(BaseRuntime):
             caller.waits.discard(delivery)
 
     async def _broadcast(self, post: Post, message: Any, topic_id: TopicId) -> None:
-        if self._state is NEW:
-            self._held += [(post, each, topic_id) for each in own_copies(message, 1)]
-        else:
-            self._post_to_all(post, message, topic_id)
+        self._post_to_all(post, message, topic_id)
 
     def _post_to_all(self, post: Post, message: Any, topic_id: TopicId) -> None:
         agents = [agent for agent in self._registry.subscribers(topic_id) if agent != post.sender]

@@ -18,12 +18,14 @@ from opentelemetry.trace import (
     TracerProvider,
     set_span_in_context,
 )
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from multi_actor.messaging.ids import AgentId, TopicId
 
 Destination: TypeAlias = AgentId | TopicId | str | None
 Scope: TypeAlias = AbstractContextManager[Context | None]
 _NO_SCOPE: Scope = nullcontext()
+_W3C = TraceContextTextMapPropagator()
 _PRODUCING = {"create", "send", "publish"}
 _OPERATION_TYPES = {"send": "publish", "intercept": "receive", "ack": "receive"}
 
@@ -112,6 +114,19 @@ class Tracing:
 def type_of(message: object) -> dict[str, str]:
     """Return the attribute that tells a message's type; what it says is not for traces."""
     return {"messaging.message.type": type(message).__name__}
+
+
+def carry(context: Context | None) -> dict[str, str]:
+    """Return a context as W3C headers, to be sent along; empty if there is none."""
+    headers: dict[str, str] = {}
+    if context is not None:
+        _W3C.inject(headers, context)
+    return headers
+
+
+def carried(headers: Mapping[str, str]) -> Context | None:
+    """Return the context that was sent along."""
+    return _W3C.extract(headers) if headers else None
 
 
 def _name(destination: Destination) -> str:

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.messaging.harness import Harness, InProcess
+from tests.messaging.harness import Embedded, Harness, InProcess
 
 
-@pytest.fixture(params=["in-process"])
+@pytest.fixture(params=["in-process", "embedded"])
 async def harness(request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
     """A runtime that a test starts; it is closed afterwards."""
-    harness = {"in-process": InProcess}[request.param]()
+    harness = {"in-process": InProcess, "embedded": Embedded}[request.param]()
     yield harness
     await harness.close()

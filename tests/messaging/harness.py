@@ -6,9 +6,14 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from dapr.actor import ActorRuntime
+
+from multi_actor.hosting.broker import RetryPolicy
+from multi_actor.hosting.embedded import EmbeddedHost
 from multi_actor.messaging import (
     AgentId,
     AgentRuntime,
+    DaprAgentRuntime,
     MessageContext,
     RoutedAgent,
     SingleThreadedAgentRuntime,
@@ -17,7 +22,7 @@ from multi_actor.messaging import (
     TypeSubscription,
     message_handler,
 )
-from tests.conformance.harness import Journal
+from tests.conformance.harness import FaultyStore, Journal
 
 T = TypeVar("T")
 WITHIN = 20.0
@@ -88,6 +93,8 @@ class Harness(ABC):
     """One runtime under test; ``scripts`` is what probes can do."""
 
     runtime: AgentRuntime
+    MANY = 10_000
+    """How many messages are many."""
     takes_any_prefix = True
     """Whether a subscription by prefix may end anywhere, not at a colon only."""
 
@@ -176,6 +183,35 @@ class InProcess(Harness):
 
     async def forget(self) -> None:
         pass
+
+
+class Embedded(Harness):
+    """Agents as virtual actors on the embedded host; its store outlives a runtime."""
+
+    MANY = 1_000
+    takes_any_prefix = False
+
+    def __init__(self, path: str = ":memory:") -> None:
+        super().__init__()
+        self.store = FaultyStore(path)
+
+    def make(self, **options: Any) -> AgentRuntime:
+        ActorRuntime._actor_managers.clear()
+        host = EmbeddedHost(self.store, turn_timeout=1.0, retry=RetryPolicy(initial=0.05, longest=0.2, attempts=6))
+        self.runtime = DaprAgentRuntime(host, patience=10, **options)
+        return self.runtime
+
+    def left(self) -> int:
+        assert isinstance(self.runtime, DaprAgentRuntime)
+        return self.runtime._busy + self.runtime._topics.underway
+
+    async def forget(self) -> None:
+        await self.store.close()
+
+    async def close(self) -> None:
+        await super().close()
+        if self.store._is_open:
+            await self.store.close()
 
 
 async def within(work: Awaitable[T]) -> T:

@@ -22,6 +22,7 @@ class RecordedSpan(NonRecordingSpan):
         trace_id = above.trace_id if above.is_valid else next(_ids)
         super().__init__(SpanContext(trace_id, next(_ids), is_remote=False, trace_flags=TraceFlags(1)))
         self.provider = provider
+        provider.begun += 1
         self.name = name
         self.parent = above.span_id if above.is_valid else None
         self.kind = kind
@@ -70,10 +71,11 @@ class RecordingTracer(trace.Tracer):
 
 
 class RecordingProvider(trace.TracerProvider):
-    """``ended`` are the spans, in the order of their ends."""
+    """``ended`` are the spans, in the order of their ends; ``begun`` is how many there should be."""
 
     def __init__(self) -> None:
         self.ended: list[RecordedSpan] = []
+        self.begun = 0
 
     def get_tracer(self, *_: Any, **__: Any) -> RecordingTracer:
         return RecordingTracer(self)

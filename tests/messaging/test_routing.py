@@ -196,7 +196,7 @@ class Liar(RoutedAgent):
     async def says_many(
         self, message: Box[Any], ctx: MessageContext
     ) -> list[int] | Literal["a"] | float | Animal | None:
-        result: list[int] | Literal["a"] | float | Animal | None = message.inside
+        result: list[int] | Literal["a"] | float | Animal | None = REPLIES[message.inside]
         return result
 
 
@@ -208,17 +208,19 @@ async def test_a_reply_of_another_type_than_declared_is_an_error(harness: Harnes
     assert await ask(harness, Liar, Model(text="x")) == "x"
 
 
-@pytest.mark.parametrize("reply", [[1], "a", 1, 1.5, Dog("Dan"), None], ids=repr)
-async def test_a_reply_is_compared_by_its_class(harness: Harness, reply: object) -> None:
+REPLIES: dict[str, Any] = {"list": [1], "a": "a", "int": 1, "float": 1.5, "dog": Dog("Dan"), "None": None, "dict": {}}
+
+
+@pytest.mark.parametrize("name", sorted(REPLIES.keys() - {"dict"}))
+async def test_a_reply_is_compared_by_its_class(harness: Harness, name: str) -> None:
     """Subclasses, and an int for a float, are fine."""
-    got = await ask(harness, Liar, Box(reply))
-    assert got == (reply if not isinstance(reply, Animal) else got)
+    assert await ask(harness, Liar, Box(name)) == REPLIES[name]
 
 
 async def test_a_reply_of_no_declared_class_is_an_error(harness: Harness) -> None:
     """Of a union all are named."""
-    with pytest.raises(WrongReplyError, match="returned dict"):
-        await ask(harness, Liar, Box({}))
+    with pytest.raises(WrongReplyError, match=r"returned dict; it declares list \| str \| float"):
+        await ask(harness, Liar, Box("dict"))
 
 
 # -- declarations

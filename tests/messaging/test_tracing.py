@@ -102,7 +102,8 @@ async def test_a_topic_of_nobodys_leaves_no_span_open(harness: Harness, spans: R
     await harness.start("a", tracer_provider=spans)
     await harness.tell("nobody/1")
     await harness.idle()
-    assert spans.names() == ["autogen publish nobody.(1)-T", "autogen create nobody.(1)-T"]
+    assert "autogen create nobody.(1)-T" in spans.names()
+    assert len(spans.ended) == spans.begun
 
 
 async def test_the_global_tracer_is_used_if_none_is_given(
