@@ -131,10 +131,8 @@ class DaprAgentRuntime(BaseRuntime):
         envelope = self._envelope(post, message, chain)
         self._begin()
         try:
-            call = self._call(recipient, envelope, method="Deliver")
-            if post.token is not None:
-                return self._wire.unpack(await post.token.link_future(asyncio.ensure_future(call)))
-            return self._wire.unpack(await call)
+            call = asyncio.ensure_future(self._call(recipient, envelope, method="Deliver"))
+            return self._wire.unpack(await (post.token.link_future(call) if post.token else call))
         finally:
             self._leave_queue(post)
             self._end()

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from dapr.actor import ActorRuntime
 
 from multi_actor.hosting.broker import RetryPolicy
+from multi_actor.hosting.clock import SystemClock
 from multi_actor.hosting.embedded import EmbeddedHost
 from multi_actor.messaging import (
     AgentId,
@@ -185,6 +186,16 @@ class InProcess(Harness):
         pass
 
 
+class LaterClock(SystemClock):
+    """The system's clock, ``seconds`` ahead."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def now(self) -> float:
+        return super().now() + self._seconds
+
+
 class Embedded(Harness):
     """Agents as virtual actors on the embedded host; its store outlives a runtime."""
 
@@ -194,12 +205,18 @@ class Embedded(Harness):
     def __init__(self, path: str = ":memory:") -> None:
         super().__init__()
         self.store = FaultyStore(path)
+        self._later = 0.0
 
     def make(self, **options: Any) -> AgentRuntime:
         ActorRuntime._actor_managers.clear()
-        host = EmbeddedHost(self.store, turn_timeout=1.0, retry=RetryPolicy(initial=0.05, longest=0.2, attempts=6))
+        retry = RetryPolicy(initial=0.05, longest=0.2, attempts=6)
+        host = EmbeddedHost(self.store, turn_timeout=1.0, retry=retry, clock=LaterClock(self._later))
         self.runtime = DaprAgentRuntime(host, patience=10, **options)
         return self.runtime
+
+    def skip_to_reminders(self) -> None:
+        """Let the next runtime start when every reminder is due."""
+        self._later += 60.0
 
     def left(self) -> int:
         assert isinstance(self.runtime, DaprAgentRuntime)
