@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
+from multi_actor.errors import WaitsForItselfError
 from multi_actor.messaging.cancellation import CancellationToken
 from multi_actor.messaging.ids import AgentId, AgentType, TopicId
 
@@ -72,6 +73,15 @@ def running_turn() -> Turn | None:
     """Return the turn that this code is part of; a task that outlived its turn is part of none."""
     turn = current_turn.get()
     return None if turn is None or turn.ended else turn
+
+
+def chain_to(recipient: AgentId) -> tuple[str, ...]:
+    """Return the agents that wait for a message from here; raises ``WaitsForItselfError`` if it is for one of them."""
+    turn = running_turn()
+    chain = turn.chain() if turn else ()
+    if str(recipient) in chain:
+        raise WaitsForItselfError((*chain, str(recipient)))
+    return chain
 
 
 def inside() -> bool:

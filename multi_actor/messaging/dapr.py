@@ -9,12 +9,11 @@ from typing import Any, Self, Unpack
 from dapr.actor import ActorProxy, Remindable
 
 from multi_actor.actors.outbox import Publisher
-from multi_actor.errors import WaitsForItselfError
 from multi_actor.hosting.abc import ActorCallError, ActorHost
 from multi_actor.messaging.abc import A, Factory
 from multi_actor.messaging.agent import Agent, AgentMetadata
 from multi_actor.messaging.base import RUNNING, BaseRuntime, RuntimeOptions
-from multi_actor.messaging.context import running_turn
+from multi_actor.messaging.context import chain_to, running_turn
 from multi_actor.messaging.exceptions import (
     NotAccessibleError,
     RegistrationError,
@@ -127,12 +126,14 @@ class DaprAgentRuntime(BaseRuntime):
     # -- direct messages
 
     async def _request(self, post: Post, message: Any, recipient: AgentId) -> Any:
-        chain = _chain_to(recipient)
+        chain = chain_to(recipient)
         envelope = self._envelope(post, message, chain)
         self._begin()
         try:
             call = asyncio.ensure_future(self._call(recipient, envelope, method="Deliver"))
-            return self._wire.unpack(await (post.token.link_future(call) if post.token else call))
+            if post.cancellation_token is not None:
+                post.cancellation_token.link_future(call)
+            return self._wire.unpack(await call)
         finally:
             self._leave_queue(post)
             self._end()
@@ -150,7 +151,7 @@ class DaprAgentRuntime(BaseRuntime):
 
     def _envelope(self, post: Post, message: Any, chain: tuple[str, ...] = ()) -> Envelope:
         return Envelope(
-            event_id=post.message_id,
+            event_id=post.id,
             message=self._wire.pack(message),
             sender=str(post.sender) if post.sender else None,
             topic=str(post.topic_id) if post.topic_id else None,
@@ -180,9 +181,9 @@ class DaprAgentRuntime(BaseRuntime):
             return
         self._topics.expect(post, topic_id)
         try:
-            await self._topics.publish(event, post.message_id)
+            await self._topics.publish(event, post.id)
         except BaseException:
-            self._topics.settle(post.message_id)
+            self._topics.settle(post.id)
             raise
 
     def _settled(self, post: Post) -> None:
@@ -222,7 +223,7 @@ class DaprAgentRuntime(BaseRuntime):
 
     async def _manage(self, agent_id: AgentId, request: Request) -> Any:
         self._registry.check(agent_id)
-        _chain_to(agent_id)
+        chain_to(agent_id)
         return self._wire.unpack(await self._call(agent_id, request, method="Manage"))
 
     async def agent_metadata(self, agent: AgentId) -> AgentMetadata:
@@ -238,12 +239,3 @@ class DaprAgentRuntime(BaseRuntime):
 
     def _made_here(self) -> list[AgentId]:
         return sorted(self._desk.made, key=str)
-
-
-def _chain_to(recipient: AgentId) -> tuple[str, ...]:
-    """Return the agents that wait for a message from here; raises ``WaitsForItselfError`` if it is for one of them."""
-    turn = running_turn()
-    chain = turn.chain() if turn else ()
-    if str(recipient) in chain:
-        raise WaitsForItselfError((*chain, str(recipient)))
-    return chain

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from opentelemetry.context import Context
@@ -18,50 +19,36 @@ from multi_actor.messaging.ids import AgentId, TopicId
 Work = Callable[[Agent], Awaitable[Any]]
 
 
+@dataclass(slots=True)
 class Post:
-    """How a message was sent; ``topic_id`` is None for a direct one.
+    """How a message was sent; ``topic_id`` is None for a direct one."""
 
-    ``trace`` is what its spans belong to, ``watched`` whether spans or log events tell of it, and ``places`` how many
-    of its deliveries wait in a bounded queue.
-    """
+    topic_id: TopicId | None = None
+    sender: AgentId | None = None
+    cancellation_token: CancellationToken | None = None
+    message_id: str | None = None
+    correlation_id: str = field(default_factory=correlation_id.get)
+    watched: bool = False
+    """Whether spans or log events tell of it."""
+    trace: Context | None = None
+    """What its spans belong to."""
+    places: int = 0
+    """How many of its deliveries wait in a bounded queue."""
+    _left: int = 0
+    _span: Span | None = None
 
-    __slots__ = (
-        "_left",
-        "_span",
-        "correlation_id",
-        "message_id",
-        "places",
-        "sender",
-        "token",
-        "topic_id",
-        "trace",
-        "watched",
-    )
-
-    def __init__(
-        self,
-        topic_id: TopicId | None = None,
-        *,
-        sender: AgentId | None = None,
-        cancellation_token: CancellationToken | None = None,
-        message_id: str | None = None,
-    ) -> None:
-        self.topic_id = topic_id
-        self.sender = sender
-        self.token = cancellation_token
-        self.message_id = message_id or new_id()
-        self.correlation_id = correlation_id.get()
-        self.watched = False
-        self.trace: Context | None = None
-        self.places = self._left = 0
-        self._span: Span | None = None
+    @property
+    def id(self) -> str:
+        """The message's id, made up if the sender gave none."""
+        if self.message_id is None:
+            self.message_id = new_id()
+        return self.message_id
 
     def context(self) -> MessageContext:
         """Return what a handler is told."""
-        token = self.token
-        if token is None:
-            token = self.token = CancellationToken()
-        return MessageContext(self.sender, self.topic_id, self.topic_id is None, token, self.message_id)
+        if self.cancellation_token is None:
+            self.cancellation_token = CancellationToken()
+        return MessageContext(self.sender, self.topic_id, self.topic_id is None, self.cancellation_token, self.id)
 
     def spread(self, span: Span | None, deliveries: int) -> None:
         """Note that it goes to so many agents; ``span`` ends when the last of them is done with it."""
@@ -99,7 +86,7 @@ class Delivery(Turn):
         reply: "asyncio.Future[Any] | None" = None,
         work: Work | None = None,
     ) -> None:
-        # As Turn does: the call alone would be a hundredth of a message's cost.
+        # As Turn does: calling it would be a twentieth of a message's cost.
         self.agent_id = box.agent_id
         self.caller = caller
         self.ended = False

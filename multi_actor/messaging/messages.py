@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union, get_args, get_
 from uuid import UUID
 
 from pydantic import BaseModel, TypeAdapter
-from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema
 
 from multi_actor.messaging.exceptions import InvalidHandlerError
@@ -72,11 +72,12 @@ def message_classes(annotation: Any, *, handler: str) -> dict[type, Any]:
         if not (isinstance(cls, type) and (is_dataclass(cls) or issubclass(cls, BaseModel))):
             raise InvalidHandlerError(f"{handler}: a message is a pydantic model or a dataclass, not {_shown(each)}")
         try:
-            adapter(each).json_schema(mode="serialization", schema_generator=_QuietSchema)
-        except (PydanticSchemaGenerationError, PydanticInvalidForJsonSchema) as error:
-            raise InvalidHandlerError(f"{handler}: {_shown(each)} is not pure data: {error}") from error
-        except PydanticUndefinedAnnotation:
-            adapter.cache_clear()  # it names a class that is defined further down
+            TypeAdapter(each).json_schema(mode="serialization", schema_generator=_QuietSchema)
+        except PydanticUserError as error:
+            if error.code != "class-not-fully-defined":
+                raise InvalidHandlerError(f"{handler}: {_shown(each)} is not pure data: {error}") from error
+        except PydanticUndefinedAnnotation:  # this, too, names a class that is defined further down
+            pass
         classes[cls] = classes[cls] | each if cls in classes else each
     return classes
 

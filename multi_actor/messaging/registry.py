@@ -23,6 +23,7 @@ from multi_actor.messaging.subscriptions import (
 )
 
 _log = logging.getLogger(__name__)
+_WARNED_NAMES = 1000  # topic types may be made up as a program goes
 
 
 class Registry:
@@ -91,6 +92,8 @@ class Registry:
 
     def _warn(self, name: str, known: Iterable[str], text: str) -> None:
         if name not in self._warned:
+            if len(self._warned) >= _WARNED_NAMES:
+                self._warned.clear()
             self._warned.add(name)
             _log.warning("%s %r%s", text, name, did_you_mean(get_close_matches(name, known)))
 

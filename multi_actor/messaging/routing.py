@@ -24,10 +24,9 @@ Function = Callable[[S, M, MessageContext], Coroutine[Any, Any, R]]
 class Handler:
     """What a decorator declared: ``function`` takes messages of ``takes``, if they come in the right way and match.
 
-    ``takes`` has for each class what its messages are read as when they come from outside of the process.
-
-    ``returns`` is None where the reply may be anything; a reply of another type is an error, or with ``strict`` off
-    a warning in the log.
+    ``takes`` has for each class what its messages are read as when they come from outside of the process. ``returns``
+    is None where the reply may be anything; a reply of another type is an error, or with ``strict`` off a warning in
+    the log.
     """
 
     function: Callable[[Any, Any, MessageContext], Coroutine[Any, Any, Any]]
@@ -60,7 +59,12 @@ def _declare(
         name = function.__qualname__
         if not inspect.iscoroutinefunction(function):
             raise InvalidHandlerError(f"{name}: a handler is an `async def`")
-        hints = get_type_hints(function)
+        try:
+            hints = get_type_hints(function)
+        except NameError as error:
+            raise InvalidHandlerError(
+                f"{name}: {error}; messages are known before the agents that handle them"
+            ) from error
         parameters = list(inspect.signature(function).parameters)
         if len(parameters) != 3:  # noqa: PLR2004
             raise InvalidHandlerError(f"{name}: a handler takes (self, message, ctx), not ({', '.join(parameters)})")
@@ -150,7 +154,8 @@ class RoutedAgent(BaseAgent):
 
     async def on_unhandled_message(self, message: Any, ctx: MessageContext) -> Any:
         """Answer what no handler is for: an error for a direct message, a line in the log for a published one."""
-        known = sorted({cls.__name__ for handler in self.handlers for cls in handler.takes})
+        fitting = [each for each in self.handlers if (each.direct if ctx.is_rpc else each.published)]
+        known = sorted({cls.__name__ for handler in fitting for cls in handler.takes})
         error = CantHandleException(agent=str(self.id), message_type=type(message).__name__, handles=known)
         if ctx.is_rpc:
             raise error

@@ -76,8 +76,8 @@ class SingleThreadedAgentRuntime(BaseRuntime):
         caller = running_turn()
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         delivery = Delivery(self._boxes[recipient], post, message, caller, reply, work)
-        if post.token is not None:
-            post.token.link_future(reply)
+        if post.cancellation_token is not None:
+            post.cancellation_token.link_future(reply)
         if not isinstance(caller, Delivery):
             self._enqueue(delivery)
             return await reply

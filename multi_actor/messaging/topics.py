@@ -69,7 +69,7 @@ class Topics:
                 break
             self.settle(message_id)
         if topic_name(topic_id.type) in self._names:
-            self._underway[post.message_id] = now, post
+            self._underway[post.id] = now, post
         else:
             self._settled(post)
 
