@@ -86,8 +86,8 @@ class Desk:
 class HostedAgent(OutboxActor, HostedAgentInterface):
     """One agent of one type; each type has a subclass by its name.
 
-    State: ``agent-{id}`` is what ``save_state`` returned, ``seen-{id}-{n}`` the ids of the published messages that
-    were handled last, beside the outbox's keys. A handler that raises leaves none: the agent is made again from what
+    State: ``agent-{id}`` is what ``save_state`` returned, ``seen-{id}-{n}`` which published messages were handled
+    last, beside the outbox's keys. A handler that raises leaves none: the agent is made again from what
     was saved.
     """
 
