@@ -1,7 +1,7 @@
 """Agents: what reacts to messages, sends them and publishes them."""
 
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypedDict, Unpack, runtime_checkable
 
 from multi_actor.messaging.context import AgentInstantiationContext, MessageContext, Options, Sending
@@ -91,8 +91,9 @@ class BaseAgent:
             raise RuntimeError(f"{self.id} cannot become {id}: an agent keeps its id and its runtime")
         self._id, self._runtime = id, runtime
 
-    async def on_message(self, message: Any, ctx: MessageContext) -> Any:
-        return await self.on_message_impl(message, ctx)
+    def on_message(self, message: Any, ctx: MessageContext) -> Coroutine[Any, Any, Any]:
+        """Handle a message and return the reply; a subclass writes it as ``async def``."""
+        return self.on_message_impl(message, ctx)  # not awaited here: that would cost as much as the call
 
     async def on_message_impl(self, message: Any, ctx: MessageContext) -> Any:  # noqa: ARG002
         raise CantHandleException(agent=str(self.id), message_type=type(message).__name__)

@@ -37,14 +37,13 @@ class Handler:
     match: Match | None
     strict: bool
 
-    def check(self, reply: Any) -> None:
-        """Raise ``WrongReplyError`` if this is no reply that was declared."""
-        if self.returns is not None and not isinstance(reply, self.returns):
-            declared = [cls.__name__ for cls in self.returns]
-            error = WrongReplyError(self.function.__qualname__, type(reply).__name__, declared)
-            if self.strict:
-                raise error
-            _log.warning("%s", error)
+    def refuse(self, reply: Any) -> None:
+        """Raise ``WrongReplyError``: this is no reply that was declared."""
+        declared = [cls.__name__ for cls in self.returns or ()]
+        error = WrongReplyError(self.function.__qualname__, type(reply).__name__, declared)
+        if self.strict:
+            raise error
+        _log.warning("%s", error)
 
 
 def _declare(
@@ -148,7 +147,8 @@ class RoutedAgent(BaseAgent):
         for handler in handlers:
             if handler.match is None or handler.match(message, ctx):
                 reply = await handler.function(self, message, ctx)
-                handler.check(reply)
+                if handler.returns is not None and not isinstance(reply, handler.returns):
+                    handler.refuse(reply)
                 return reply
         return await self.on_unhandled_message(message, ctx)
 
