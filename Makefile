@@ -33,6 +33,7 @@ lint: .venv/dev
 
 bench: .venv/dev  ## ratios within one run
 	$(BIN)/python benchmarks/embedded.py
+	$(BIN)/python -m benchmarks.messaging
 
 bench-dapr: .venv/dev  ## the same against the SDK's straightforward way, on a real Dapr runtime
 	$(BIN)/python benchmarks/dapr.py

@@ -76,7 +76,7 @@ class OutboxActor(TransactionalActor):
         self._outbox_key = f"outbox-{actor_id.id}"
         self._heard = 0  # the highest watermark heard of: a hint, which the next turn that stages makes use of
         self._trusted_until = 0.0  # monotonic seconds; until then a reminder is taken to be armed
-        self._staged: list[Pending] = []
+        self._staged: dict[str, Pending] = {}  # by the key that each is saved under
         self._ask = False  # whether so many events wait that the consumer's watermark is asked for
 
     # -- what a subclass says
@@ -112,9 +112,10 @@ class OutboxActor(TransactionalActor):
         numbers = await self._numbers()
         sequence = numbers[1] + 1
         pending = Pending(event=event, correlation_id=correlation_id.get())
-        await self._set(self._event_key(sequence), pending)
+        key = self._event_key(sequence)
+        await self._set(key, pending)
         covered = await self._advance(numbers, sequence)
-        self._staged.append(pending)
+        self._staged[key] = pending
         self._ask = sequence - covered >= ASK_EVERY
         if time.monotonic() >= self._trusted_until:
             await self.register_reminder(REMINDER, b"", PERIOD, PERIOD)
@@ -124,10 +125,10 @@ class OutboxActor(TransactionalActor):
 
     def _on_saved(self) -> None:
         if self._staged:
-            staged, self._staged = self._staged, []
-            for pending in staged:
-                self._evict(self._event_key(pending["event"]["sequence"]))
-            self._publisher.soon(self._publish(staged))
+            staged, self._staged = self._staged, {}
+            for key in staged:
+                self._evict(key)
+            self._publisher.soon(self._publish(list(staged.values())))
 
     def _on_roll_back(self) -> None:
         self._staged.clear()
@@ -148,8 +149,8 @@ class OutboxActor(TransactionalActor):
             self._heard = max(self._heard, await self._watermark())
             covered = await self._advance((covered, sequence), sequence)
         if sequence > covered:
-            waiting = range(covered + 1, sequence + 1)
-            self._staged = [await self._get(self._event_key(number), None) for number in waiting]
+            waiting = [self._event_key(number) for number in range(covered + 1, sequence + 1)]
+            self._staged = {key: await self._get(key, None) for key in waiting}
             self._trust_reminder()
             return
         await self._save_state_internal()  # first: once the reminder is gone, nothing makes up for a save that failed

@@ -61,7 +61,7 @@ class DaprHost(ActorHost):
         self._generation = 0
         self._client = SidecarActorClient(self._sidecar, self._types)
         self.proxies = ProxyFactory(self._client, PlainJSONSerializer())
-        self._bare_proxies = bare_proxies(self._client)
+        self._bare_proxies = contextlib.ExitStack()
         self._looking: asyncio.Task[None] | None = None
         self._ready = False
         self._draining = False
@@ -94,7 +94,7 @@ class DaprHost(ActorHost):
 
     async def __aenter__(self) -> Self:
         await self._sidecar.__aenter__()
-        self._bare_proxies.__enter__()
+        self._bare_proxies.enter_context(bare_proxies(self._client))
         self._turns.open()
         # Not waited for: the sidecar itself waits for this application to listen.
         self._looking = asyncio.get_running_loop().create_task(self._look_for_readiness())
@@ -111,7 +111,7 @@ class DaprHost(ActorHost):
         await self._turns.close(within=self._drain_timeout)
         for key in list(self._active):
             await self._deactivate(key)
-        self._bare_proxies.__exit__(None, None, None)
+        self._bare_proxies.close()
         await self._sidecar.__aexit__(kind, error, trace)
 
     @property
@@ -204,19 +204,11 @@ class DaprHost(ActorHost):
         await self._in_turn(key, f"timer {name}", tick)
 
     def start_over(self) -> None:
-        """Take no actor for active any more: a sidecar has started, and nobody told what its predecessor left here.
-
-        In between an actor may have been elsewhere, and what this process remembers of its state may be old.
-        """
+        """Take no actor for active any more: each may have been elsewhere, and its state here is old."""
         self._generation += 1
 
     async def deactivate(self, key: ActorKey) -> None:
-        """Deactivate an actor; no error if it is not active.
-
-        A turn that still runs is cancelled: the sidecar has given up its callers by now. When actors move, it also
-        holds up every call to their types until this is answered, so a turn that waits for one would never end; and
-        after 8 s of that, 1.18 may hold them up for good.
-        """
+        """Deactivate an actor, and cancel what runs in it; no error if it is not active."""
         self._turns.cancel(key)
         if key in self._active:
             await self._turns.run(key, "deactivation", lambda _: self._deactivate(key))
@@ -245,8 +237,7 @@ class DaprHost(ActorHost):
         active = self._active.get(key)
         if active and known:
             await active[0]._state_manager.clear_cache()  # noqa: SLF001  # actors use it under this name
-        elif active:
-            # It failed on the way up, or in its very first turn: the next call starts from nothing.
+        elif active:  # it failed on the way up, or in its very first turn: the next call starts from nothing
             await self._deactivate(key)
 
     async def _deactivate(self, key: ActorKey) -> None:

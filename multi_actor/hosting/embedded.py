@@ -70,7 +70,7 @@ class EmbeddedHost(ActorHost):
         self._actors = Activations(self._clock)
         self._client = EmbeddedActorClient(self.invoke, store, self._clock, self._reminders, self._actors.timers_of)
         self.proxies = ProxyFactory(self._client, PlainJSONSerializer())
-        self._bare_proxies = bare_proxies(self._client)
+        self._bare_proxies = contextlib.ExitStack()
         self._housekeeping: list[Cancellable] = []
         self._at_work: set[asyncio.Task[None]] = set()
         self._ready = False
@@ -102,7 +102,7 @@ class EmbeddedHost(ActorHost):
 
     async def __aenter__(self) -> Self:
         await self._store.__aenter__()
-        self._bare_proxies.__enter__()
+        self._bare_proxies.enter_context(bare_proxies(self._client))
         self._turns.open()
         try:
             await self._broker.start()
@@ -130,7 +130,7 @@ class EmbeddedHost(ActorHost):
         await self._turns.close(within=self._drain_timeout)
         latest = asyncio.get_running_loop().time() + self._drain_timeout
         await self._actors.deactivate_all(still=lambda: asyncio.get_running_loop().time() < latest)
-        self._bare_proxies.__exit__(None, None, None)
+        self._bare_proxies.close()
         await self._store.__aexit__(kind, error, trace)
 
     @property

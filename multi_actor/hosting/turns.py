@@ -182,7 +182,12 @@ class Turns:
             _log.error("%s.%s failed", turn.key, turn.method, exc_info=error)
 
     def cancel(self, key: ActorKey) -> None:
-        """Cancel what runs and what waits in an actor; its callers get ``TurnCancelledError``."""
+        """Cancel what runs and what waits in an actor that is taken away; its callers get ``TurnCancelledError``.
+
+        A sidecar has given up those callers before it deactivates the actor. When actors move, it also holds up every
+        call to their types until that is answered: a turn that waits for one of those would never end, and after 8 s
+        of it 1.18 may hold them up for good.
+        """
         for turn in self._running.watched():
             if isinstance(turn, Turn) and turn.key == key:
                 turn.task.cancel()

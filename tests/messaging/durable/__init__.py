@@ -1,0 +1,1 @@
+"""What outlives a process: agents on an actor host."""
