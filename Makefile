@@ -1,6 +1,8 @@
 # The two commands: `make run` and `make test`. Everything lives in .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+# Test files at a time: many wait for a clock or a process.
+JOBS ?= 2
 .DEFAULT_GOAL := run
 
 .venv/run: requirements.txt
@@ -24,7 +26,7 @@ dapr-runtime:  ## make the pinned Dapr runtime available (where there is none: b
 	tools/dapr/runtime
 
 test: .venv/dev lint  ## every test that this machine can run
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 lint: .venv/dev
 	$(BIN)/ruff check --quiet .
