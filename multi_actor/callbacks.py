@@ -20,6 +20,7 @@ from multi_actor.serialization import write_json
 PREFIX = "/actors/"
 CONFIG = "/dapr/config"  # which a sidecar asks for when it starts, and only then
 HEALTH = "/healthz"  # which it asks for every second
+KUBELET = b"kube-probe/"  # which looks at the same path, and must not pass for the sidecar
 MISSED_SECONDS = 1.5
 """Between two of those there was one without an answer.
 
@@ -62,7 +63,7 @@ class ActorCallbacks:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
-            self._notice(scope.get("path"))
+            self._notice(scope)
             await self._app(scope, receive, send)
             return
         status, body = await self._answer(scope, await _read(receive))
@@ -70,11 +71,12 @@ class ActorCallbacks:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def _notice(self, path: str | None) -> None:
+    def _notice(self, scope: Scope) -> None:
         """Tell from what the sidecar asks whether actors may have been elsewhere."""
+        path = scope.get("path")
         if path == CONFIG:
             self._host.start_over()
-        elif path == HEALTH:
+        elif path == HEALTH and not dict(scope["headers"]).get(b"user-agent", b"").startswith(KUBELET):
             now = asyncio.get_running_loop().time()
             if now - self._asked_at > MISSED_SECONDS:
                 self._host.start_over()

@@ -13,8 +13,9 @@ from multi_actor.contracts import ConversationEvent, MemoryAgentInterface, Remem
 
 _log = logging.getLogger(__name__)
 
-AHEAD_LIMIT = 10_000
-"""Turns that may be known beyond a missing one; past it the missing one is given up, so that the key stays bounded."""
+AHEAD_LIMIT = 900
+"""Turns that may be known beyond a missing one; past it the missing one is given up: the key stays bounded, and the
+outbox (``OUTBOX_LIMIT``, 1,000 by default) does not fill up for good behind an event that the store has lost."""
 
 
 class _Entry(Remembered):

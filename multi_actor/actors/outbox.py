@@ -149,8 +149,11 @@ class OutboxActor(TransactionalActor):
             self._heard = max(self._heard, await self._watermark())
             covered = await self._advance((covered, sequence), sequence)
         if sequence > covered:
-            waiting = [self._event_key(number) for number in range(covered + 1, sequence + 1)]
-            self._staged = {key: await self._get(key, None) for key in waiting}
+            for key in map(self._event_key, range(covered + 1, sequence + 1)):
+                if (pending := await self._get(key, None)) is not None:
+                    self._staged[key] = pending
+                else:  # a store that lost what it had taken; the others must not wait for it
+                    _log.error("%s: the store has lost the event under %s", self._describe(), key)
             self._trust_reminder()
             return
         await self._save_state_internal()  # first: once the reminder is gone, nothing makes up for a save that failed

@@ -182,7 +182,7 @@ class EmbeddedHost(ActorHost):
     async def _fire_timer(self, key: ActorKey, name: str, body: bytes) -> None:
         await self._in_turn(key, f"timer {name}", lambda _: ActorRuntime.fire_timer(*key, name, body))
 
-    async def _in_turn(self, key: ActorKey, method: str, call: Callable[[Turn], Awaitable[Any]]) -> Any:
+    def _in_turn(self, key: ActorKey, method: str, call: Callable[[Turn], Awaitable[Any]]) -> Awaitable[Any]:
         hosted = self._actors.type_of(key)
 
         async def work(turn: Turn) -> Any:
@@ -195,7 +195,7 @@ class EmbeddedHost(ActorHost):
             finally:
                 self._actors.used(hosted, key.actor_id)
 
-        return await self._turns.run(key, method, work, reentrancy=hosted.reentrancy)
+        return self._turns.run(key, method, work, reentrancy=hosted.reentrancy)
 
     async def _roll_back(self, key: ActorKey, hosted: HostedType, *, known: bool) -> None:
         """Forget what a failed turn left in the actor's cache: the SDK does so for errors of its own only."""

@@ -261,3 +261,17 @@ async def test_a_turn_writes_the_same_keys_at_any_age(conversation: Conversation
     deleted = [sum(o["operation"] == "delete" for o in turn) for turn in turns]
     assert max(deleted) <= 32
     assert sum(deleted) >= 500 - 64
+
+
+async def test_an_event_that_the_store_has_lost_holds_up_no_other(conversation: Conversation) -> None:
+    """A store that forgets what it had taken costs that event; the rest is published again, and later turns as well."""
+    conversation.broker_works = False
+    for content in ("one", "two", "three"):
+        await conversation.say(content)
+    await conversation.quiet()
+    lost = json.dumps([{"operation": "delete", "request": {"key": "event-ada-1"}}]).encode()
+    await conversation.store.transact(CHAT_KEY, lost, now=conversation.clock.now())
+    conversation.broker_works = True
+    await conversation.pass_time(2 * SECONDS)
+    assert numbers(conversation)[-2:] == [2, 3]
+    assert (await said_in(conversation))[-1] == "three"

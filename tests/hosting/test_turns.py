@@ -119,6 +119,22 @@ async def test_a_turn_that_is_cancelled_from_within_is_an_error_for_its_caller(t
     assert await turns.run(KEY, "Work", done) == "done"
 
 
+async def test_an_actor_that_is_taken_away_is_left_by_all(turns: Turns) -> None:
+    """What runs and what waits in it is cancelled, with an error for the callers; other actors go on."""
+    works = [Work(), Work(), Work()]
+    keys = [KEY, KEY, ActorKey("Probe", "2")]
+    calls = [asyncio.create_task(turns.run(key, "Work", work)) for key, work in zip(keys, works, strict=True)]
+    await works[0].began.wait()
+    await works[2].began.wait()
+    turns.cancel(KEY)
+    for call in calls[:2]:
+        with pytest.raises(TurnCancelledError, match="Probe/1"):
+            await call
+    assert not turns.is_busy(KEY)
+    works[2].go_on.set()
+    assert await calls[2] == "done"
+
+
 async def done(_: Turn) -> str:
     return "done"
 

@@ -1,5 +1,6 @@
 """The actor callbacks, as a sidecar calls them."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 
@@ -132,3 +133,27 @@ async def test_everything_else_passes_through(host: Host, sidecar: httpx.AsyncCl
     """The routes of the service are none of its business."""
     assert (await sidecar.get("/healthz")).status_code == 418
     assert host.calls == []
+
+
+async def test_a_look_at_its_health_that_was_missed_starts_over(
+    host: Host, sidecar: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Actors may have been elsewhere where the sidecar found nobody for a while; not while it looks steadily."""
+    now = asyncio.get_running_loop().time()
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    for passed, over in ((0.0, 0), (1.1, 0), (1.1, 0), (2.1, 1), (1.0, 1)):
+        now += passed
+        await sidecar.get("/healthz")
+        assert host.calls.count(("start over",)) == over
+
+
+async def test_the_kubelets_looks_are_not_the_sidecars(
+    host: Host, sidecar: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They hide no look that the sidecar missed."""
+    now = asyncio.get_running_loop().time()
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    for agent in ("Go-http-client/1.1", "kube-probe/1.34", "Go-http-client/1.1"):
+        await sidecar.get("/healthz", headers={"user-agent": agent})
+        now += 1.0
+    assert host.calls == [("start over",)]

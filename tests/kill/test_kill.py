@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,8 +16,9 @@ import httpx
 import pytest
 
 from tests.kill import dying
-from tests.kill.service import KEPT_MESSAGES, Service
-from tests.kill.traffic import USERS, Traffic, Turn
+from tests.kill.service import Service
+from tests.kill.traffic import USERS, Traffic
+from tests.kill.verdict import in_the_order_of, kept_once
 from tests.support import wait_until
 
 KILLS = 26
@@ -60,19 +62,6 @@ async def under_load(traffic: Traffic, random: Random) -> None:
 MOMENTS = (while_it_starts, right_after_an_answer, under_load)
 
 
-def messages_of(turns: list[Turn]) -> list[dict[str, str]]:
-    return [
-        message
-        for turn in turns
-        for message in ({"role": "user", "content": turn.said}, {"role": "assistant", "content": turn.reply})
-    ]
-
-
-def in_the_order_of(history: list[dict[str, str]], turns: list[Turn]) -> list[Turn]:
-    place = {message["content"]: number for number, message in enumerate(history)}
-    return sorted(turns, key=lambda turn: place[turn.said])
-
-
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("life", range(4))
 async def test_kills_at_any_moment_lose_and_double_nothing(
@@ -100,16 +89,7 @@ async def test_kills_at_any_moment_lose_and_double_nothing(
         traffic.close()
     since = time.monotonic()
 
-    expected: dict[str, list[dict[str, str]]] = {}
-    for user in USERS:
-        turns = traffic.of_user(user)
-        assert 2 * len(turns) <= KEPT_MESSAGES
-        history = (await read(client, service, f"/chat/{user}/history"))["history"]
-        expected[user] = messages_of(in_the_order_of(history, turns))
-        assert history == expected[user]
-        assert await read(client, service, f"/response/{user}/count") == {"count": len(turns)}
-    for lane in traffic.lanes:
-        assert in_the_order_of(expected[lane.user], lane.turns) == lane.turns
+    expected = await kept_once(traffic, partial(read, client, service))
 
     async def remembered() -> bool:
         for user in USERS:

@@ -1,17 +1,25 @@
 """Users who talk to a service that keeps dying, and what they know of it."""
 
 import asyncio
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
+from typing import Protocol
 
 import httpx
-
-from tests.kill.service import Service
 
 USERS = {"ada": 1, "ben": 1, "cleo": 1, "dan": 2, "eve": 2, "fay": 3}
 """Each user, and how many conversations that user has at once."""
 _REPEATED = 0.1
 _GIVEN_UP = 0.05
+
+
+class Place(Protocol):
+    """Where to send the next request: it may be somewhere else each time."""
+
+    @property
+    def url(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -26,9 +34,18 @@ class Turn:
 @dataclass
 class Figures:
     answered: int = 0
-    retries: int = 0
+    refused: int = 0
+    """Requests answered with 503."""
+    cut: int = 0
+    """Requests without an answer: no connection, or one that broke."""
     given_up: int = 0
     repeated: int = 0
+    longest: float = 0.0
+    """Seconds that the longest request took, whatever came of it."""
+
+    @property
+    def retries(self) -> int:
+        return self.refused + self.cut
 
 
 @dataclass
@@ -41,14 +58,30 @@ class Lane:
 
 
 class Traffic:
-    """Every lane talks until ``close``; each message is sent under one key until it is answered."""
+    """Every lane talks until ``close``; each message is sent under one key until it is answered.
 
-    def __init__(self, service: Service, client: httpx.AsyncClient, random: Random) -> None:
+    A request that takes longer than ``deadline`` fails the test; up to ``pause`` lies between two messages of a lane
+    (both in seconds).
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        client: httpx.AsyncClient,
+        random: Random,
+        *,
+        users: Mapping[str, int] = USERS,
+        deadline: float = 60.0,
+        pause: float = 0.0,
+    ) -> None:
         self.figures = Figures()
-        self.lanes = [Lane(user, f"{user}-{number}") for user, lanes in USERS.items() for number in range(lanes)]
-        self._service = service
+        self.users = tuple(users)
+        self.lanes = [Lane(user, f"{user}-{number}") for user, lanes in users.items() for number in range(lanes)]
+        self._place = place
         self._client = client
         self._random = random
+        self._deadline = deadline
+        self._pause = pause
         self._closed = False
         self._answer = asyncio.Condition()
 
@@ -64,7 +97,7 @@ class Traffic:
     async def answers(self, number: int) -> None:
         """Return as soon as that many more turns are answered."""
         goal = self.figures.answered + number
-        async with asyncio.timeout(60), self._answer:
+        async with asyncio.timeout(120), self._answer:
             await self._answer.wait_for(lambda: self.figures.answered >= goal)
 
     def of_user(self, user: str) -> list[Turn]:
@@ -77,23 +110,35 @@ class Traffic:
             patience = self._random.uniform(0, 0.02) if self._random.random() < _GIVEN_UP else None
             try:
                 async with asyncio.timeout(patience):
-                    answer = await self._client.post(
-                        f"{self._service.url}/chat/{user}",
-                        json={"role": "user", "content": said},
-                        headers={"Idempotency-Key": key},
-                    )
+                    answer = await self._post(user, key, said)
             except TimeoutError:
                 self.figures.given_up += 1
                 continue
-            except httpx.TransportError:
-                answer = None
             if answer is None or answer.status_code == 503:
-                self.figures.retries += 1
+                self.figures.cut += answer is None
+                self.figures.refused += answer is not None
                 await asyncio.sleep(self._random.uniform(0, 0.2))
                 continue
             assert answer.status_code == 200, answer.text
             reply: str = answer.json()["response"]["content"]
             return reply
+
+    async def _post(self, user: str, key: str, said: str) -> httpx.Response | None:
+        since = time.monotonic()
+        try:
+            return await self._client.post(
+                f"{self._place.url}/chat/{user}",
+                json={"role": "user", "content": said},
+                headers={"Idempotency-Key": key},
+            )
+        except httpx.TimeoutException:
+            raise AssertionError(f"no answer to {key} within {time.monotonic() - since:.1f} s") from None
+        except httpx.TransportError:
+            return None
+        finally:
+            took = time.monotonic() - since
+            self.figures.longest = max(self.figures.longest, took)
+            assert took <= self._deadline, f"{key} took {took:.1f} s"
 
     async def _talk(self, lane: Lane) -> None:
         while not self._closed:
@@ -106,3 +151,5 @@ class Traffic:
             if self._random.random() < _REPEATED:
                 assert await self.ask(lane.user, turn.key, turn.said) == turn.reply
                 self.figures.repeated += 1
+            if self._pause:
+                await asyncio.sleep(self._random.uniform(0, self._pause))
