@@ -36,7 +36,8 @@ def redis(folder: Path, *, port: int, password: str, appendonly: bool) -> Proces
         "bind": LOOPBACK,
         "port": port,
         "requirepass": password,
-        # Every write goes to a file, which is synced once a second: a Redis that is killed loses nothing.
+        # Every write goes to a file, which is synced once a second. A Redis that is killed loses what it had not yet
+        # written there: nothing, unless a sync takes longer than a second.
         "appendonly": "yes" if appendonly else "no",
         "appendfsync": "everysec",
         "save": '""',
