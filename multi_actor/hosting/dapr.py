@@ -139,7 +139,7 @@ class DaprHost(ActorHost):
         while True:
             try:
                 told = await self._ask_metadata()
-                ready = bool(told.get("actorRuntime", {}).get("hostReady"))
+                ready = bool((told.get("actorRuntime") or {}).get("hostReady"))
             except SidecarUnavailableError:
                 ready = False
             if ready != self._ready:

@@ -264,7 +264,7 @@ async def test_a_turn_writes_the_same_keys_at_any_age(conversation: Conversation
 
 
 async def test_an_event_that_the_store_has_lost_holds_up_no_other(conversation: Conversation) -> None:
-    """A store that forgets what it had taken costs that event; the rest is published again, and later turns as well."""
+    """A store that forgets what it had taken costs that event; the rest is published again."""
     conversation.broker_works = False
     for content in ("one", "two", "three"):
         await conversation.say(content)

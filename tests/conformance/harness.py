@@ -17,7 +17,7 @@ from dapr.actor.runtime.config import ActorRuntimeConfig
 from dapr.actor.runtime.context import ActorRuntimeContext
 
 from multi_actor.errors import StoreUnavailableError
-from multi_actor.hosting.abc import ActorHost, ActorKey, StoredEvent, Subscriber
+from multi_actor.hosting.abc import ActorHost, ActorKey, StoredEvent, Subscriber, TopicStatus
 from multi_actor.hosting.broker import RetryPolicy
 from multi_actor.hosting.embedded import EmbeddedHost
 from multi_actor.hosting.stores import SqliteStore
@@ -82,11 +82,17 @@ class Setup:
 class Harness(ABC):
     """One host under test.
 
-    Its broker delivers an event ``ATTEMPTS`` times at most, the second time after ``FIRST_DELAY`` seconds.
+    Its broker delivers an event ``ATTEMPTS`` times at most, the second time no sooner than after ``FIRST_DELAY``
+    seconds, and each further time after a delay that is at least ``GROWTH`` times as long.
     """
 
     ATTEMPTS = 4
     FIRST_DELAY = 0.5
+    GROWTH = 2.0
+    GIVEN_UP_WITHIN = 10.0
+    """Seconds after which an event that keeps failing is a dead letter."""
+    TAKEN_UP_WITHIN = 3.0
+    """Seconds after a start within which the events that a stop interrupted are delivered again."""
 
     host: ActorHost
 
@@ -134,6 +140,10 @@ class Harness(ABC):
         """Leave the host; what is durable is kept for the next start."""
 
     @abstractmethod
+    async def close(self) -> None:
+        """Leave the host if it runs, and let go of all that it used."""
+
+    @abstractmethod
     def now(self) -> float:
         """Seconds since the epoch by the host's clock."""
 
@@ -151,7 +161,15 @@ class Harness(ABC):
 
     @abstractmethod
     async def dead_letters(self, topic: str) -> list[str]:
-        """Return the ids of a topic's dead letters, oldest first."""
+        """Return the ids of a topic's dead letters, in any order."""
+
+    @abstractmethod
+    async def status(self, topic: str) -> TopicStatus:
+        """Count what waits in a topic, and its dead letters."""
+
+    @abstractmethod
+    async def armed(self) -> int:
+        """Count the reminders that are to come."""
 
 
 class FaultyStore(SqliteStore):
@@ -262,3 +280,11 @@ class EmbeddedHarness(Harness):
 
     async def dead_letters(self, topic: str) -> list[str]:
         return [json.loads(event.body)["id"] for event in await self.host.dead_letters(topic)]
+
+    async def status(self, topic: str) -> TopicStatus:
+        return (await self.host.metadata()).topics[topic]
+
+    async def armed(self) -> int:
+        count = (await self.host.metadata()).reminders
+        assert count is not None
+        return count

@@ -37,8 +37,9 @@ async def test_calls_that_waited_for_a_failed_activation_activate_anew(harness: 
     harness.journal.failures["activation"] = 1
     worker = harness.actor(Worker, "1")
     results = await asyncio.gather(*(worker.Work(number) for number in range(10)), return_exceptions=True)
-    assert isinstance(results[0], DaprHttpError)
-    assert results[1:] == list(range(1, 10))
+    worked = [number for number, result in enumerate(results) if result == number]
+    assert len(worked) == 9
+    assert sum(isinstance(result, DaprHttpError) for result in results) == 1
     assert harness.journal.count("activated", "1") == 2
 
 

@@ -55,7 +55,7 @@ async def test_a_chain_may_come_back_where_reentrancy_is_on(harness: Harness) ->
 
 async def test_a_reentrant_chain_has_a_limited_depth(harness: Harness) -> None:
     """Up to the limit an actor is entered again; past it the call fails, and the actors serve on."""
-    await harness.start(A, B, config=ActorRuntimeConfig(reentrancy=REENTRANT))
+    await harness.start(A, B, config=ActorRuntimeConfig(reentrancy=REENTRANT), turn_timeout=5.0)
     assert await harness.actor(A, "1").Pass(["A/1", "A/1"]) == ["A/1"] * 3
     with pytest.raises(DaprHttpError):
         await harness.actor(A, "1").Pass(["A/1", "A/1", "A/1"])

@@ -1,8 +1,8 @@
 """Reminders: durable ticks that outlive the activation and the process."""
 
 import asyncio
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from dapr.clients.exceptions import DaprHttpError
@@ -23,20 +23,14 @@ async def rings_after_each_second(harness: Harness, seconds: int) -> list[int]:
     return rings
 
 
-async def armed(harness: Harness) -> int:
-    count = (await harness.host.metadata()).reminders
-    assert count is not None
-    return count
-
-
 async def test_a_reminder_without_a_period_fires_once_when_it_is_due(harness: Harness) -> None:
     """Not before, not again, and it is gone afterwards."""
     await harness.start(Alarm)
     await harness.actor(Alarm, "1").Arm({"name": "once", "due": 2})
-    assert await armed(harness) == 1
+    assert await harness.armed() == 1
     assert await rings_after_each_second(harness, 4) == [0, 1, 1, 1]
     assert await harness.actor(Alarm, "1").Rings() == 1
-    assert await armed(harness) == 0
+    assert await harness.armed() == 0
 
 
 async def test_a_reminder_that_is_due_at_once_waits_for_the_turn_that_set_it(harness: Harness) -> None:
@@ -57,27 +51,55 @@ async def test_a_reminder_with_a_period_fires_again_and_again(harness: Harness) 
     assert await rings_after_each_second(harness, 6) == [1, 1, 2, 2, 3, 3]
 
 
-@pytest.mark.parametrize(
-    ("body", "rings"),
-    [
-        ({"dueTime": "1s", "period": "R3/PT1S"}, [1, 2, 3, 3]),
-        ({"dueTime": "PT1S", "period": "R2/PT2S"}, [1, 1, 2, 2]),
-        ({"dueTime": "1s", "period": "R1/PT1S"}, [1, 1, 1, 1]),
-        ({"dueTime": "0h0m2s0ms0μs", "period": "1s"}, [0, 1, 2, 3]),
-        ({"dueTime": "1.5s"}, [0, 1, 1, 1]),
-        ({"dueTime": "1s", "period": "PT1S", "ttl": "2.5s"}, [1, 2, 2, 2]),
-        ({"dueTime": "1s", "period": "PT1S", "ttl": "PT2.5S"}, [1, 2, 2, 2]),
-        ({"dueTime": "2s", "period": "1s", "ttl": "1s"}, [0, 0, 0, 0]),
-    ],
-    ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else "",
-)
-async def test_due_times_and_periods_are_read_as_the_api_says(
-    harness: Harness, body: dict[str, Any], rings: list[int]
-) -> None:
-    """Go and ISO 8601 durations, repetitions (the total of ticks) and a time-to-live."""
+async def rings_as_written(harness: Harness, bodies: Iterable[dict[str, str]]) -> dict[str, list[int]]:
+    """How often each of these reminders, registered at once, has rung after each of the next four seconds."""
+    names = {" ".join(body.values()).replace("/", " "): body for body in bodies}
     await harness.start(Alarm)
-    await harness.actor(Alarm, "1").ArmAsWritten({"name": "raw", "body": body})
-    assert await rings_after_each_second(harness, 4) == rings
+    for name, body in names.items():
+        await harness.actor(Alarm, name[:1]).ArmAsWritten({"name": name, "body": body})
+    rings: dict[str, list[int]] = {name: [] for name in names}
+    for _ in range(4):
+        await harness.elapse(1)
+        for name, seen in rings.items():
+            seen.append(harness.journal.count("rang", name))
+    return rings
+
+
+async def test_due_times_and_periods_are_read_as_the_api_says(harness: Harness) -> None:
+    """Go and ISO 8601 durations, and repetitions (the total of ticks)."""
+    bodies = [
+        {"dueTime": "1s", "period": "R3/PT1S"},
+        {"dueTime": "PT1S", "period": "R2/PT2S"},
+        {"dueTime": "1s", "period": "R1/PT1S"},
+        {"dueTime": "0h0m2s0ms0μs", "period": "1s"},
+    ]
+    assert await rings_as_written(harness, bodies) == {
+        "1s R3 PT1S": [1, 2, 3, 3],
+        "PT1S R2 PT2S": [1, 1, 2, 2],
+        "1s R1 PT1S": [1, 1, 1, 1],
+        "0h0m2s0ms0μs 1s": [0, 1, 2, 3],
+    }
+
+
+async def test_a_due_time_may_have_a_fraction_of_a_second(harness: Harness) -> None:
+    """It counts."""
+    await harness.start(Alarm)
+    await harness.actor(Alarm, "1").ArmAsWritten({"name": "raw", "body": {"dueTime": "1.9s"}})
+    assert await rings_after_each_second(harness, 3) == [0, 1, 1]
+
+
+async def test_a_time_to_live_is_read_as_the_api_says(harness: Harness) -> None:
+    """It counts from the registration on."""
+    bodies = [
+        {"dueTime": "1s", "period": "PT1S", "ttl": "2.5s"},
+        {"dueTime": "1s", "period": "PT1S", "ttl": "PT2.5S"},
+        {"dueTime": "2s", "period": "1s", "ttl": "1s"},
+    ]
+    assert await rings_as_written(harness, bodies) == {
+        "1s PT1S 2.5s": [1, 2, 2, 2],
+        "1s PT1S PT2.5S": [1, 2, 2, 2],
+        "2s 1s 1s": [0, 0, 0, 0],
+    }
 
 
 async def test_a_due_time_may_be_a_moment(harness: Harness) -> None:
@@ -95,7 +117,7 @@ async def test_repetitions_are_counted_across_a_restart(harness: Harness) -> Non
     assert await rings_after_each_second(harness, 2) == [1, 2]
     await harness.restart()
     assert await rings_after_each_second(harness, 3) == [3, 3, 3]
-    assert await armed(harness) == 0
+    assert await harness.armed() == 0
 
 
 async def test_a_reminder_ends_with_its_time_to_live(harness: Harness) -> None:
@@ -113,7 +135,7 @@ async def test_a_reminder_whose_time_to_live_passed_while_nothing_ran_does_not_f
     await harness.actor(Alarm, "1").Arm({"name": "often", "due": 1, "period": 1, "ttl": 1.5})
     await harness.restart(down_for=3)
     assert await rings_after_each_second(harness, 2) == [0, 0]
-    assert await armed(harness) == 0
+    assert await harness.armed() == 0
 
 
 async def test_a_reminder_is_replaced_by_its_name(harness: Harness) -> None:
@@ -123,7 +145,7 @@ async def test_a_reminder_is_replaced_by_its_name(harness: Harness) -> None:
     await harness.actor(Alarm, "1").Arm({"name": "other", "due": 1})
     await harness.actor(Alarm, "2").Arm({"name": "same", "due": 1, "data": b"two".hex()})
     await harness.actor(Alarm, "1").Arm({"name": "same", "due": 2, "data": b"new".hex()})
-    assert await armed(harness) == 3
+    assert await harness.armed() == 3
     assert await rings_after_each_second(harness, 4) == [2, 3, 3, 3]
     assert [note[1:] for note in harness.journal.notes][-1] == ("same", b"new")
     assert harness.journal.count("rang", "same", b"old") == 0
@@ -148,7 +170,7 @@ async def test_a_reminder_may_end_itself_in_its_tick(harness: Harness) -> None:
     await harness.actor(Alarm, "1").Arm({"name": "ends itself", "due": 1, "period": 1})
     assert await rings_after_each_second(harness, 3) == [1, 1, 1]
     await harness.restart()
-    assert await armed(harness) == 0
+    assert await harness.armed() == 0
 
 
 async def test_a_reminder_may_replace_itself_in_its_tick(harness: Harness) -> None:
@@ -182,26 +204,30 @@ async def test_a_late_reminder_fires_once(harness: Harness) -> None:
     assert await rings_after_each_second(harness, 4) == [2, 2, 3, 3]
 
 
-@pytest.mark.parametrize("data", [b"", b"\x00", b"5m", b"2024-01-15", b"null", ALL_BYTES, ALL_BYTES * 64], ids=len)
-async def test_a_reminders_data_comes_back_byte_for_byte(harness: Harness, data: bytes) -> None:
+async def test_a_reminders_data_comes_back_byte_for_byte(harness: Harness) -> None:
     """What was registered is what the tick brings, after a restart too."""
     await harness.start(Alarm)
-    await harness.actor(Alarm, "1").Arm({"name": "data", "due": 1, "period": 1, "data": data.hex()})
+    kept = [b"", b"\x00", b"5m", b"2024-01-15", b"null", ALL_BYTES, ALL_BYTES * 64]
+    for data in kept:
+        alarm = harness.actor(Alarm, str(len(data)))
+        await alarm.Arm({"name": str(len(data)), "due": 1, "period": 1, "data": data.hex()})
     await harness.elapse(1)
+    before = set(harness.journal.notes)
     await harness.restart()
+    harness.journal.notes.clear()
     await harness.elapse(1)
-    assert harness.journal.notes == [("rang", "data", data)] * 2
+    assert before == set(harness.journal.notes) == {("rang", str(len(data)), data) for data in kept}
 
 
-@pytest.mark.parametrize("body", [{"dueTime": "soon"}, {"dueTime": "1s", "period": "often"}, {"dueTime": "-1s"}])
+@pytest.mark.parametrize("body", [{"dueTime": "soon"}, {"dueTime": "1s", "period": "often"}])
 async def test_a_reminder_that_cannot_be_read_is_refused(harness: Harness, body: dict[str, str]) -> None:
     """The registration fails, and nothing is kept of it."""
     await harness.start(Alarm)
     with pytest.raises(DaprHttpError):
         await harness.actor(Alarm, "1").ArmAsWritten({"name": "raw", "body": body})
-    assert await armed(harness) == 0
+    assert await harness.armed() == 0
     await harness.restart()
-    assert await armed(harness) == 0
+    assert await harness.armed() == 0
 
 
 async def test_two_hundred_reminders_that_are_due_together_all_fire(harness: Harness) -> None:
@@ -213,7 +239,7 @@ async def test_two_hundred_reminders_that_are_due_together_all_fire(harness: Har
     await harness.journal.until("rang", times=200)
 
     async def all_gone() -> bool:
-        return await armed(harness) == 0
+        return await harness.armed() == 0
 
     await wait_until(all_gone, description="every reminder has had its tick")
     assert harness.journal.count("rang") == 200

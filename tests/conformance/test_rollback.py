@@ -76,16 +76,20 @@ async def test_a_turn_whose_caller_left_is_whole(harness: Harness) -> None:
     """A cancelled call either never began or is kept from end to end."""
     await harness.start(Worker)
     worker = harness.actor(Worker, "1")
-    calls = []
-    for number in range(3):
-        calls.append(asyncio.create_task(worker.Hold(str(number))))
-        await asyncio.sleep(0)
+    calls = [asyncio.create_task(worker.Hold("0"))]
     await harness.journal.until("holds", "1", "0")
+    for gate in ("1", "2"):
+        calls.append(asyncio.create_task(worker.Hold(gate)))
+        await asyncio.sleep(0)
     for call in calls:
         call.cancel()
     await asyncio.wait(calls)
-    harness.journal.gate("0").set()
-    assert await worker.Held() == ["0"]
+    for gate in ("0", "1", "2"):
+        harness.journal.gate(gate).set()
+    held = await worker.Held()
+    released = [note[2] for note in harness.journal.notes if note[0] == "released"]
+    assert held[0] == "0"
+    assert held == released[: len(held)]
 
 
 async def test_a_turn_that_was_cut_off_at_its_deadline_is_rolled_back(harness: Harness) -> None:

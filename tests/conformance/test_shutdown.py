@@ -82,11 +82,11 @@ async def test_metadata_tells_what_the_host_holds(harness: Harness) -> None:
     await harness.journal.until("delivered", times=4)
 
     async def counted() -> bool:
-        return (await harness.host.metadata()).topics["news"] == TopicStatus(backlog=1, dead_letters=2)
+        return await harness.status("news") == TopicStatus(backlog=1, dead_letters=2)
 
     await wait_until(counted, description="the events are counted")
     metadata = await harness.host.metadata()
     assert metadata.host == harness.host.kind
     assert metadata.actors == {"Worker": 2, "Notebook": 0, "Alarm": 3}
-    assert metadata.reminders == 3
-    assert metadata.topics["nobody"] == TopicStatus(backlog=1, dead_letters=0)
+    assert await harness.armed() == 3
+    assert await harness.status("nobody") == TopicStatus(backlog=1, dead_letters=0)

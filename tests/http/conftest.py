@@ -23,7 +23,23 @@ def log() -> Iterator[Log]:
 @pytest.fixture
 def serve(serve: Serve, log: Log) -> Serve:
     """Run the whole application as everywhere, and keep its log."""
+    return _logged(serve, log)
 
+
+@pytest.fixture
+def serve_on(serve_on: Serve, log: Log) -> Serve:
+    """Run it on the test's own host, and keep its log."""
+    return _logged(serve_on, log)
+
+
+@pytest.fixture
+async def inside(serve_on: Serve) -> AsyncIterator[httpx.AsyncClient]:
+    """A client whose requests go straight into the application: HTTP servers refuse some of them by themselves."""
+    async with serve_on() as client:
+        yield client
+
+
+def _logged(serve: Serve, log: Log) -> Serve:
     @asynccontextmanager
     async def run(**options: Any) -> AsyncIterator[httpx.AsyncClient]:
         async with serve(**options) as client:

@@ -13,6 +13,7 @@ from multi_actor.errors import StoreUnavailableError
 from multi_actor.hosting.abc import ActorKey, StoredEvent
 from multi_actor.hosting.stores import SqliteStore
 from multi_actor.logs import JsonFormatter
+from tests.dapr.shared import ServedTransport
 
 
 async def nothing(*_: object) -> None:
@@ -132,7 +133,7 @@ async def send_by_hand(
 ) -> tuple[int, int]:
     """Send a request straight into the application; return its status and how many of the chunks it read."""
     transport = client._transport
-    assert isinstance(transport, httpx.ASGITransport)
+    assert isinstance(transport, httpx.ASGITransport | ServedTransport)
     waiting = list(chunks)
     total = len(waiting)
     sent: list[dict[str, Any]] = []

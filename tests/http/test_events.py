@@ -112,10 +112,10 @@ async def test_a_dropped_event_is_logged_without_what_users_wrote(client: httpx.
     assert "private" not in log.text
 
 
-async def test_a_passing_fault_is_retried_until_it_has_passed(serve: Serve) -> None:
+async def test_a_passing_fault_is_retried_until_it_has_passed(serve_on: Serve) -> None:
     """RETRY while the memory actor's store is away; the same event is a SUCCESS afterwards."""
     store = FaultyStore()
-    async with serve(host=EmbeddedHost(store)) as client:
+    async with serve_on(host=EmbeddedHost(store)) as client:
         for fault in ("before_get", "before_transact"):
             setattr(store, fault, refuses("MemoryAgentActor"))
             assert await deliver(client, cloud_event(event())) == "RETRY"

@@ -76,7 +76,7 @@ async def test_a_reply_that_is_no_text_is_a_503_and_no_turn(serve: Serve, reply:
         assert await remembered(client, "user1", said["content"]) == [{"role": "user", "content": "Hello"}, said]
 
 
-async def test_metadata_without_the_store_is_a_503(serve: Serve) -> None:
+async def test_metadata_without_the_store_is_a_503(serve_on: Serve) -> None:
     """Also where no actor was called."""
 
     class Uncounted(FaultyStore):
@@ -88,7 +88,7 @@ async def test_metadata_without_the_store_is_a_503(serve: Serve) -> None:
             return await super().count_events()
 
     store = Uncounted()
-    async with serve(host=EmbeddedHost(store)) as client:
+    async with serve_on(host=EmbeddedHost(store)) as client:
         assert (await client.get("/metadata")).status_code == 200
         store.refuses = True
         assert_unavailable(await client.get("/metadata"))
@@ -97,12 +97,12 @@ async def test_metadata_without_the_store_is_a_503(serve: Serve) -> None:
 @pytest.mark.parametrize("actor_type", ["ChatAgent", "ResponseAgent"])
 @pytest.mark.parametrize("fault", ["before_get", "before_transact"])
 async def test_a_store_that_refuses_is_a_503_and_the_same_key_is_one_turn_later(
-    serve: Serve, actor_type: str, fault: str
+    serve_on: Serve, actor_type: str, fault: str
 ) -> None:
     """Whichever read or write of a turn fails, the turn is absent until it is asked for again."""
     store = FaultyStore()
     setattr(store, fault, refuses(actor_type))
-    async with serve(host=EmbeddedHost(store)) as client:
+    async with serve_on(host=EmbeddedHost(store)) as client:
         for _ in range(2):
             assert_unavailable(await ask(client))
         setattr(store, fault, nothing)
@@ -114,7 +114,7 @@ async def test_a_store_that_refuses_is_a_503_and_the_same_key_is_one_turn_later(
 
 
 @pytest.mark.parametrize("path", ["/chat/user1/history", "/response/user1/count", "/memory/user1"])
-async def test_a_read_from_a_store_that_refuses_is_a_503(serve: Serve, path: str) -> None:
+async def test_a_read_from_a_store_that_refuses_is_a_503(serve_on: Serve, path: str) -> None:
     """Reading says that the store is away, and reads again when it is back."""
     store = FaultyStore()
 
@@ -122,7 +122,7 @@ async def test_a_read_from_a_store_that_refuses_is_a_503(serve: Serve, path: str
         await refuses(key.actor_type)(key)
 
     store.before_get = refuse
-    async with serve(host=EmbeddedHost(store)) as client:
+    async with serve_on(host=EmbeddedHost(store)) as client:
         assert_unavailable(await client.get(path))
         store.before_get = nothing
         assert (await client.get(path)).status_code == 200
@@ -201,11 +201,11 @@ async def test_a_client_that_leaves_and_asks_again_has_one_turn(serve: Serve) ->
         await assert_one_whole_turn(client, answer.json()["response"])
 
 
-async def test_a_broker_that_takes_nothing_does_not_stop_a_chat(serve: Serve, log: Log) -> None:
+async def test_a_broker_that_takes_nothing_does_not_stop_a_chat(serve_on: Serve, log: Log) -> None:
     """The turn is answered, its event waits, and that is in the log."""
     store = FaultyStore()
     store.before_append = refuses_topics
-    async with serve(host=EmbeddedHost(store)) as client:
+    async with serve_on(host=EmbeddedHost(store)) as client:
         reply = await say(client, "user1", HI["content"])
         assert await history_of(client, "user1") == [HI, reply]
         await wait_until(
@@ -214,7 +214,7 @@ async def test_a_broker_that_takes_nothing_does_not_stop_a_chat(serve: Serve, lo
         )
 
 
-async def test_a_bug_in_an_actor_is_an_internal_error(serve: Serve, log: Log) -> None:
+async def test_a_bug_in_an_actor_is_an_internal_error(serve_on: Serve, log: Log) -> None:
     """The client reads no more than that; the traceback is in the log, once, with the request's id."""
     store = FaultyStore()
 
@@ -222,7 +222,7 @@ async def test_a_bug_in_an_actor_is_an_internal_error(serve: Serve, log: Log) ->
         raise OddError("a secret of the inside")
 
     store.before_get = bug
-    async with serve(host=EmbeddedHost(store)) as client:
+    async with serve_on(host=EmbeddedHost(store)) as client:
         answer = await client.post("/chat/user1", json=HI, headers={"X-Request-ID": "odd-1"})
         assert (answer.status_code, answer.json()) == (500, {"detail": "Internal error"})
         assert answer.headers["x-request-id"] == "odd-1"
@@ -235,14 +235,14 @@ async def test_a_bug_in_an_actor_is_an_internal_error(serve: Serve, log: Log) ->
         await say(client, "user1", "Hi")
 
 
-async def test_a_bug_at_the_edge_is_an_internal_error(serve: Serve, log: Log) -> None:
+async def test_a_bug_at_the_edge_is_an_internal_error(serve_on: Serve, log: Log) -> None:
     """Outside the actors it is the same: a detail for the client, the traceback for the log."""
 
     class BuggyHost(EmbeddedHost):
         async def metadata(self) -> HostMetadata:
             raise OddError("a secret of the inside")
 
-    async with serve(host=BuggyHost(FaultyStore())) as client:
+    async with serve_on(host=BuggyHost(FaultyStore())) as client:
         answer = await client.get("/metadata", headers={"X-Request-ID": "odd-2"})
         assert (answer.status_code, answer.json()) == (500, {"detail": "Internal error"})
         assert answer.headers["x-request-id"] == "odd-2"
@@ -251,10 +251,10 @@ async def test_a_bug_at_the_edge_is_an_internal_error(serve: Serve, log: Log) ->
         assert "OddError: a secret of the inside" in failures[0]["exception"]
 
 
-async def test_an_instance_that_is_going_says_so(serve: Serve) -> None:
+async def test_an_instance_that_is_going_says_so(serve_on: Serve) -> None:
     """Readiness is a 503 from then on, while what arrives is still answered."""
     host = EmbeddedHost(FaultyStore())
-    async with serve(host=host) as client:
+    async with serve_on(host=host) as client:
         host.drain()
         assert_unavailable(await client.get("/readyz"))
         await say(client, "user1", "Hi")

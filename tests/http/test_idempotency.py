@@ -90,12 +90,12 @@ async def test_a_key_is_visible_ascii(client: httpx.AsyncClient, key: str) -> No
 
 
 @pytest.mark.parametrize("key", [b"", b"k" * 256, b"a b", b"a\tb", b"k\xc3\xbc", b"\xff", b"k\x7f", b"k\x01"])
-async def test_what_is_no_key_is_refused(client: httpx.AsyncClient, key: bytes) -> None:
+async def test_what_is_no_key_is_refused(inside: httpx.AsyncClient, key: bytes) -> None:
     """Empty, too long, with a blank or outside ASCII: 422 that names the header, and no turn."""
-    answer = await post(client, key)
+    answer = await post(inside, key)
     assert answer.status_code == 422
     assert "idempotency-key" in answer.text.lower()
-    assert await history_of(client, "user1") == []
+    assert await history_of(inside, "user1") == []
 
 
 async def test_the_last_32_keys_are_kept(client: httpx.AsyncClient) -> None:

@@ -109,11 +109,11 @@ async def test_the_limit_of_content_is_a_setting(serve: Serve) -> None:
         assert "content" in answer.json()["detail"]
 
 
-async def test_a_chat_goes_on_until_too_many_events_wait(serve: Serve) -> None:
+async def test_a_chat_goes_on_until_too_many_events_wait(serve_on: Serve) -> None:
     """With its consumer out of order OUTBOX_LIMIT turns are answered, then 503, until it is back; others go on."""
     store = FaultyStore()
     store.before_get = refuses("MemoryAgentActor")
-    async with serve(host=EmbeddedHost(store), outbox_limit=2) as client:
+    async with serve_on(host=EmbeddedHost(store), outbox_limit=2) as client:
         await say(client, "user1", "one")
         await say(client, "user1", "two")
         full = await client.post("/chat/user1", json={"role": "user", "content": "three"})
@@ -138,11 +138,11 @@ async def test_a_chat_goes_on_until_too_many_events_wait(serve: Serve) -> None:
         assert [m["content"] for m in memory if m["role"] == "user"] == ["three"]
 
 
-async def test_a_repeated_key_is_answered_although_too_many_events_wait(serve: Serve) -> None:
+async def test_a_repeated_key_is_answered_although_too_many_events_wait(serve_on: Serve) -> None:
     """Asking again for an answered turn makes no event, so the limit does not concern it."""
     store = FaultyStore()
     store.before_get = refuses("MemoryAgentActor")
-    async with serve(host=EmbeddedHost(store), outbox_limit=1) as client:
+    async with serve_on(host=EmbeddedHost(store), outbox_limit=1) as client:
         first = await say(client, "user1", "one", **{"Idempotency-Key": "key-1"})
         assert (await client.post("/chat/user1", json={"role": "user", "content": "two"})).status_code == 503
         assert await say(client, "user1", "one", **{"Idempotency-Key": "key-1"}) == first

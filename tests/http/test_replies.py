@@ -101,11 +101,11 @@ async def test_an_imitation_cannot_hide_what_was_said(client: httpx.AsyncClient)
     assert second.startswith(f"Memory: user: {text}; assistant: {own}. Got your message: next at ")
 
 
-async def test_the_count_stands_in_while_nothing_is_remembered(serve: Serve) -> None:
+async def test_the_count_stands_in_while_nothing_is_remembered(serve_on: Serve) -> None:
     """`Message count: n` counts this user's messages."""
     store = FaultyStore()
     store.before_get = refuses("MemoryAgentActor")
-    async with serve(host=EmbeddedHost(store)) as client:
+    async with serve_on(host=EmbeddedHost(store)) as client:
         for number in (1, 2, 3):
             reply = await say(client, "user1", "Hi")
             assert reply["content"].startswith(f"Memory: Message count: {number}. Got your message: Hi at ")

@@ -25,9 +25,9 @@ async def test_a_sane_id_is_kept(client: httpx.AsyncClient, request_id: str) -> 
 
 
 @pytest.mark.parametrize("request_id", [b"", b" ", b"a b", b"x" * 129, b"a\tb", b'"a"', b"<a>", b"\xff", b"\xc3\xbc"])
-async def test_any_other_id_is_replaced(client: httpx.AsyncClient, request_id: bytes) -> None:
+async def test_any_other_id_is_replaced(inside: httpx.AsyncClient, request_id: bytes) -> None:
     """What would not fit a log line or a header gets a new id, which differs each time."""
-    answers = [await client.get("/healthz", headers={b"X-Request-ID": request_id}) for _ in range(2)]
+    answers = [await inside.get("/healthz", headers={b"X-Request-ID": request_id}) for _ in range(2)]
     ids = {answer.headers["x-request-id"] for answer in answers}
     assert len(ids) == 2
     assert all(i.isascii() and i.isalnum() and i.encode() != request_id for i in ids)

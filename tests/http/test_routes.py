@@ -107,7 +107,8 @@ async def test_actor_types_are_named_to_the_sidecar(client: httpx.AsyncClient) -
 async def test_metadata_tells_what_the_instance_holds(client: httpx.AsyncClient) -> None:
     """App id, host, active actors per type and the topic, whose backlog empties."""
     fresh = (await client.get("/metadata")).json()
-    assert (fresh["app_id"], fresh["host"]) == ("multi-actor", "embedded")
+    assert fresh["app_id"] == "multi-actor"
+    assert fresh["host"] in {"embedded", "dapr"}
     assert fresh["actors"] == {"ChatAgent": 0, "ResponseAgent": 0, "MemoryAgentActor": 0}
 
     await say(client, "user1", "Hi")

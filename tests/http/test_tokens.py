@@ -26,9 +26,9 @@ WRONG = [{}, {"dapr-api-token": ""}, {"dapr-api-token": "wrong"}, {"dapr-api-tok
          {"authorization": f"Bearer {TOKEN}"}]  # fmt: skip
 
 
-async def test_a_path_before_the_routes_opens_nothing(serve: Serve) -> None:
+async def test_a_path_before_the_routes_opens_nothing(serve_on: Serve) -> None:
     """A server that is told of a root path puts it before the path that the routes see."""
-    async with serve(app_api_token=TOKEN) as client:
+    async with serve_on(app_api_token=TOKEN) as client:
         transport = client._transport
         assert isinstance(transport, httpx.ASGITransport)
         transport.root_path = "/api"

@@ -120,7 +120,9 @@ def test_a_class_that_nobody_declares_is_not_made() -> None:
         Wire().unpack({"type": "builtins.dict", "value": {}})
 
 
-@pytest.mark.parametrize("value", [object(), {1: "a"}, (1, 2), [Answer("a")], b"bytes", {"a": {1}}], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "value", [object(), {1: "a"}, (1, 2), [Answer("a")], b"bytes", {"a": {1}}], ids=lambda value: type(value).__name__
+)
 def test_what_is_no_message_and_no_json_cannot_leave(value: object) -> None:
     """Whoever sends or returns it is told."""
     with pytest.raises(TypeError, match="cannot leave its process"):
