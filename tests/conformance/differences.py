@@ -34,4 +34,5 @@ DIFFERENCES: dict[str, str] = {
     "test_setting_a_value_again_sets_its_time_to_live_again": TTL_KEPT,
     "test_an_unknown_actor_type_is_an_error_that_names_it": UNKNOWN_TYPE,
 }
-"""Test → what real Dapr does instead. The test has to fail there: one that passes has no business in the table."""
+"""Test → what real Dapr does instead. It has to fail there, or it has no business in the table; but for the order of
+arrival, which may hold by chance."""
