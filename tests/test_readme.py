@@ -6,10 +6,10 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from multi_actor.settings import Settings
+from tests.conftest import Serve
 from tests.support import wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -30,21 +30,22 @@ def without_times(text: str) -> object:
     return json.loads(TIME.sub("<time>", text))
 
 
-async def test_the_first_conversation_goes_as_shown(client: httpx.AsyncClient) -> None:
-    """Each curl of the README prints what stands below it, times aside."""
-    for number, (command, printed) in enumerate(conversation()):
-        path = next(word for word in command if word.startswith("localhost:8000")).removeprefix("localhost:8000")
-        if "-d" in command:
-            body = command[command.index("-d") + 1]
-            answer = await client.post(path, content=body, headers={"content-type": "application/json"})
+async def test_the_first_conversation_goes_as_shown(serve_on: Serve) -> None:
+    """Each curl of the README prints what stands below it, times aside; ``make run`` is what it is shown on."""
+    async with serve_on() as client:
+        for number, (command, printed) in enumerate(conversation()):
+            path = next(word for word in command if word.startswith("localhost:8000")).removeprefix("localhost:8000")
+            if "-d" in command:
+                body = command[command.index("-d") + 1]
+                answer = await client.post(path, content=body, headers={"content-type": "application/json"})
 
-            async def remembered(turns: int = number + 1) -> bool:
-                return len((await client.get("/memory/user1")).json()["memory"]) == min(2 * turns, 3)
+                async def remembered(turns: int = number + 1) -> bool:
+                    return len((await client.get("/memory/user1")).json()["memory"]) == min(2 * turns, 3)
 
-            await wait_until(remembered, description="the turn is remembered")
-        else:
-            answer = await client.get(path)
-        assert without_times(answer.text) == without_times(printed)
+                await wait_until(remembered, description="the turn is remembered")
+            else:
+                answer = await client.get(path)
+            assert without_times(answer.text) == without_times(printed)
 
 
 def test_every_setting_is_in_the_table() -> None:
