@@ -31,7 +31,7 @@ from multi_actor.callbacks import ActorCallbacks, Called
 from multi_actor.contracts import USER_CHAT
 from multi_actor.deadlines import TimeLimit
 from multi_actor.edge import Edge
-from multi_actor.errors import RetryableError, SeveralWorkersError, StartupError
+from multi_actor.errors import RetryableError, SeveralWorkersError, StartupError, may_pass
 from multi_actor.hosting.abc import ActorCallError, ActorHost
 from multi_actor.logs import configure_logging
 from multi_actor.settings import LOOPBACK, Settings
@@ -116,7 +116,7 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
 
 async def _failed_call(_: Request, error: Exception) -> JSONResponse:
     """Tell a fault that may pass from a bug of ours; the host has logged it where it happened."""
-    if error.retryable if isinstance(error, ActorCallError) else isinstance(error, RetryableError):
+    if may_pass(error):
         return JSONResponse({"detail": "Not available now; the same request may be sent again"}, 503, retry_after())
     return JSONResponse({"detail": "Internal error"}, 500)
 

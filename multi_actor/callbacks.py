@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 from urllib.parse import unquote
 
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from multi_actor.errors import RetryableError, UnknownActorTypeError
@@ -66,10 +68,8 @@ class ActorCallbacks:
             self._notice(scope)
             await self._app(scope, receive, send)
             return
-        status, body = await self._answer(scope, await _read(receive))
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        status, body = await self._answer(scope, await Request(scope, receive).body())
+        await Response(body, status, media_type="application/json")(scope, receive, send)
 
     def _notice(self, scope: Scope) -> None:
         """Tell from what the sidecar asks whether actors may have been elsewhere."""
@@ -101,18 +101,6 @@ class ActorCallbacks:
                     return 404, write_json({"detail": "Not Found"})
         except UnknownActorTypeError as error:
             return 404, write_json({"detail": str(error)})
-        except ActorCallError as error:
+        except (ActorCallError, RetryableError) as error:
             return 503 if error.retryable else 500, write_json({"detail": str(error)})
-        except RetryableError as error:
-            return 503, write_json({"detail": str(error)})
         return 200, b"{}"
-
-
-async def _read(receive: Receive) -> bytes:
-    parts = []
-    more = True
-    while more:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        more = message.get("more_body", False)
-    return b"".join(parts)

@@ -7,7 +7,7 @@ nearly always end in time, so one timer for the earliest of them is enough.
 import asyncio
 import math
 from collections.abc import Awaitable
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 _T = TypeVar("_T")
 
@@ -23,20 +23,23 @@ class Deadline:
         self.expired = False
 
 
-class Deadlines:
+_D = TypeVar("_D", bound=Deadline)
+
+
+class Deadlines(Generic[_D]):
     """Cancels each watched task once its deadline passes; ``expired`` tells it from other cancellations."""
 
     def __init__(self) -> None:
-        self._watched: set[Deadline] = set()
+        self._watched: set[_D] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def watch(self, deadline: Deadline) -> None:
+    def watch(self, deadline: _D) -> None:
         """Keep this deadline until ``forget``."""
         self._watched.add(deadline)
         if self._timer is None or deadline.when < self._timer.when():
             self._set_timer(deadline.when)
 
-    def forget(self, deadline: Deadline) -> None:
+    def forget(self, deadline: _D) -> None:
         """Its task has ended."""
         self._watched.discard(deadline)
 
@@ -46,13 +49,9 @@ class Deadlines:
             deadline.when = min(deadline.when, latest)
         self._wait_for_earliest()
 
-    def watched(self) -> "tuple[Deadline, ...]":
+    def watched(self) -> tuple[_D, ...]:
         """Return what was not forgotten yet."""
         return tuple(self._watched)
-
-    def tasks(self) -> "list[asyncio.Task[Any]]":
-        """Return the tasks that are watched."""
-        return [deadline.task for deadline in self._watched]
 
     def close(self) -> None:
         """Let the timer go."""
@@ -86,7 +85,7 @@ class TimeLimit:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._latest = math.inf
-        self._running = Deadlines()
+        self._running = Deadlines[Deadline]()
 
     async def keep(self, work: Awaitable[_T]) -> _T:
         """Await ``work`` in the caller's task; raises ``TimeoutError`` when its time is up."""

@@ -8,13 +8,23 @@
 class MultiActorError(Exception):
     """Base of every error that this package raises."""
 
+    retryable = False
+    """Whether asking again may help."""
+
 
 class RetryableError(MultiActorError):
     """The fault may pass: the same request may be sent again."""
 
+    retryable = True
+
 
 class TerminalError(MultiActorError):
     """The same request fails again, however often it is sent."""
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether asking again may help, of any error: what is not ours is a bug."""
+    return isinstance(error, MultiActorError) and error.retryable
 
 
 class HostStoppingError(RetryableError):

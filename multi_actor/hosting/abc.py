@@ -12,7 +12,7 @@ from dapr.actor.client.proxy import ActorFactoryBase
 from dapr.actor.runtime.context import ActorRuntimeContext
 from dapr.clients.exceptions import DaprHttpError
 
-from multi_actor.errors import MultiActorError, RetryableError
+from multi_actor.errors import MultiActorError, may_pass
 from multi_actor.serialization import PlainJSONSerializer
 
 
@@ -80,9 +80,8 @@ class ActorCallError(MultiActorError, DaprHttpError):
     @classmethod
     def of(cls, key: ActorKey, method: str, error: Exception) -> Self:
         """Wrap what the called actor, or the way to it, raised."""
-        retryable = error.retryable if isinstance(error, ActorCallError) else isinstance(error, RetryableError)
         reason = str(error) if isinstance(error, MultiActorError) else f"{type(error).__name__}: {error}"
-        return cls(key, method, reason, retryable=retryable)
+        return cls(key, method, reason, retryable=may_pass(error))
 
     def __str__(self) -> str:
         return str(self.message)

@@ -39,7 +39,7 @@ class Turns:
         self._queues: dict[ActorKey, deque[asyncio.Future[None]] | None] = {}
         # The reentrancy id of the turn that runs: a call from another process is let in by it.
         self._holders: dict[ActorKey, str | None] = {}
-        self._running = Deadlines()
+        self._running = Deadlines[Turn]()
         self._open = False
 
     async def run(
@@ -189,7 +189,7 @@ class Turns:
         of it 1.18 may hold them up for good.
         """
         for turn in self._running.watched():
-            if isinstance(turn, Turn) and turn.key == key:
+            if turn.key == key:
                 turn.task.cancel()
 
     def is_busy(self, key: ActorKey) -> bool:
@@ -204,7 +204,7 @@ class Turns:
         """Take no new turns; give those that run ``within`` seconds to end, then cancel them."""
         self._open = False
         for cancel in (False, True):
-            running = self._running.tasks()
+            running = [turn.task for turn in self._running.watched()]
             if not running:
                 break
             if cancel:
