@@ -67,12 +67,20 @@ class OutboxActor(TransactionalActor):
     """
 
     def __init__(
-        self, ctx: ActorRuntimeContext, actor_id: ActorId, *, publisher: Publisher, outbox_limit: int, retain: int
+        self,
+        ctx: ActorRuntimeContext,
+        actor_id: ActorId,
+        *,
+        publisher: Publisher,
+        outbox_limit: int,
+        retain: int,
+        ask_every: float = ASK_EVERY,
     ) -> None:
         super().__init__(ctx, actor_id)
         self._publisher = publisher
         self._outbox_limit = outbox_limit
         self._retain = retain
+        self._ask_every = ask_every
         self._outbox_key = f"outbox-{actor_id.id}"
         self._heard = 0  # the highest watermark heard of: a hint, which the next turn that stages makes use of
         self._trusted_until = 0.0  # monotonic seconds; until then a reminder is taken to be armed
@@ -116,7 +124,7 @@ class OutboxActor(TransactionalActor):
         await self._set(key, pending)
         covered = await self._advance(numbers, sequence)
         self._staged[key] = pending
-        self._ask = sequence - covered >= ASK_EVERY
+        self._ask = sequence - covered >= self._ask_every
         if time.monotonic() >= self._trusted_until:
             await self.register_reminder(REMINDER, b"", PERIOD, PERIOD)
             self._trust_reminder()
@@ -154,6 +162,7 @@ class OutboxActor(TransactionalActor):
                     self._staged[key] = pending
                 else:  # a store that lost what it had taken; the others must not wait for it
                     _log.error("%s: the store has lost the event under %s", self._describe(), key)
+            self._ask = sequence - covered >= self._ask_every
             self._trust_reminder()
             return
         await self._save_state_internal()  # first: once the reminder is gone, nothing makes up for a save that failed
@@ -185,6 +194,10 @@ class OutboxActor(TransactionalActor):
         """Return the number of the last event that is not kept any more."""
         return max(min(covered, sequence - self._retain), 0)
 
+    def _on_published(self, event: Mapping[str, Any]) -> None:  # noqa: ARG002  # a subclass may want it
+        """Take note that the broker has an event."""
+        _log.info("Published event for %s", self._describe())
+
     async def _ask_watermark(self) -> None:
         try:
             self._heard = max(self._heard, await self._watermark())
@@ -199,6 +212,6 @@ class OutboxActor(TransactionalActor):
             except Exception as error:  # noqa: BLE001  # the event is saved: the reminder publishes it
                 _log.warning("event for %s was not published, it waits: %s", self._describe(), error)
             else:
-                _log.info("Published event for %s", self._describe())
+                self._on_published(pending["event"])
         if self._ask:
             await self._ask_watermark()

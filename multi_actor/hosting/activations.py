@@ -1,6 +1,5 @@
 """Which actors are active here, and since when they rest."""
 
-import contextlib
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from dapr.actor.runtime.config import ActorReentrancyConfig, ActorTypeConfig
 from multi_actor.errors import UnknownActorTypeError
 from multi_actor.hosting.abc import ActorKey
 from multi_actor.hosting.clock import Clock
+from multi_actor.hosting.registration import deactivate_actor, reentrancy_of
 from multi_actor.hosting.timers import Timers
 from multi_actor.hosting.turn import Turn
 from multi_actor.hosting.turns import Turns
@@ -51,8 +51,7 @@ class Activations:
         config = ActorRuntime.get_actor_config()
         own: ActorTypeConfig | None = next((c for c in config.actor_type_configs if c.actor_type == name), None)
         idle = (own and own.actor_idle_timeout) or config.actor_idle_timeout or _IDLE_TIMEOUT
-        reentrancy = (own and own.reentrancy) or config.reentrancy or ActorReentrancyConfig()
-        self._types[name] = HostedType(reentrancy, idle.total_seconds())
+        self._types[name] = HostedType(reentrancy_of(name), idle.total_seconds())
 
     def type_of(self, key: ActorKey) -> HostedType:
         """Return the actor's type.
@@ -94,11 +93,7 @@ class Activations:
         """Deactivate an active actor, in a turn of its own; what its ``_on_deactivate`` raises is logged."""
         activation = self._types[key.actor_type].active.pop(key.actor_id)
         activation.timers.clear()
-        try:
-            with contextlib.suppress(ValueError):  # it never got as far as being active
-                await ActorRuntime.deactivate(*key)
-        except Exception:  # noqa: BLE001  # the actor's own code
-            _log.exception("%s failed while it was deactivated", key)
+        await deactivate_actor(key)
 
     async def deactivate_idle(self, turns: Turns) -> None:
         """Deactivate what has rested for its type's idle time-out; a long turn is no rest."""

@@ -6,12 +6,12 @@ from collections import deque
 from collections.abc import Mapping
 from contextvars import Context
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from multi_actor.errors import RetryableError
 from multi_actor.hosting.abc import CloudEvent, Delivery, StateStore, StoredEvent, Subscriber, TopicStatus
 from multi_actor.hosting.clock import Clock
+from multi_actor.hosting.events import cloud_event
 from multi_actor.logs import correlation_id
 from multi_actor.serialization import read_json, write_json
 
@@ -87,18 +87,7 @@ class Broker:
         Raises:
             StoreUnavailableError: it could not be kept.
         """
-        event = {
-            "specversion": "1.0",
-            "id": event_id,
-            "source": self._source,
-            "type": "com.dapr.event.sent",
-            "datacontenttype": "application/json",
-            "time": datetime.now(UTC).isoformat(),
-            "pubsubname": self._pubsub,
-            "topic": topic,
-            "correlationid": correlation_id.get(),
-            "data": data,
-        }
+        event = cloud_event(data, event_id=event_id, source=self._source, pubsubname=self._pubsub, topic=topic)
         stored = await self._store.append(topic, write_json(event).decode())
         subscribed = self._topics.get(topic)
         if subscribed and self._open:

@@ -5,25 +5,21 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
-from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 
-from dapr.actor import Actor, ActorId, ActorRuntime
+from dapr.actor import Actor, ActorRuntime
 from dapr.actor.runtime.config import ActorReentrancyConfig
-from dapr.actor.runtime.context import ActorRuntimeContext
-from dapr.serializers import DefaultJSONSerializer, Serializer
 
 from multi_actor.errors import SidecarUnavailableError, UnknownActorTypeError
 from multi_actor.hosting.abc import ActorCallError, ActorFactory, ActorHost, ActorKey, HostMetadata, Subscriber
+from multi_actor.hosting.events import cloud_event
 from multi_actor.hosting.proxies import ProxyFactory, bare_proxies
-from multi_actor.hosting.sidecar import Sidecar, SidecarAddress, SidecarAnswerError
+from multi_actor.hosting.registration import deactivate_actor, reentrancy_of, register_actor
+from multi_actor.hosting.sidecar import Sidecar, SidecarAddress
 from multi_actor.hosting.sidecar_client import SidecarActorClient, origin_of
-from multi_actor.hosting.state import PlainContext
 from multi_actor.hosting.turn import HERE, Origin, Turn
 from multi_actor.hosting.turns import Turns
-from multi_actor.logs import correlation_id
 from multi_actor.serialization import PlainJSONSerializer, read_json, write_json
 
 _log = logging.getLogger(__name__)
@@ -69,26 +65,12 @@ class DaprHost(ActorHost):
     async def register(
         self, actor: type[Actor], factory: ActorFactory | None = None, *, plain_json: bool = True
     ) -> None:
-        name = actor.__name__
-        config = ActorRuntime.get_actor_config()
-        own = next((c.reentrancy for c in config.actor_type_configs if c.actor_type == name and c.reentrancy), None)
-        self._types[name] = own or config.reentrancy or ActorReentrancyConfig()
-        plain = lru_cache(PlainContext) if plain_json else lambda context: context
+        self._types[actor.__name__] = reentrancy_of(actor.__name__)
 
-        def activate(context: ActorRuntimeContext, actor_id: ActorId) -> Actor:
-            context = plain(context)
-            instance = factory(context, actor_id) if factory else actor(context, actor_id)
-            self._active[ActorKey(name, actor_id.id)] = instance, self._generation
-            return instance
+        def activated(key: ActorKey, instance: Actor) -> None:
+            self._active[key] = instance, self._generation
 
-        serializer: Serializer = PlainJSONSerializer() if plain_json else DefaultJSONSerializer()
-        await ActorRuntime.register_actor(
-            actor,
-            message_serializer=serializer,
-            state_serializer=serializer,
-            actor_factory=activate,
-            actor_client=self._client,
-        )
+        await register_actor(actor, factory, self._client, plain_json=plain_json, activated=activated)
 
     # -- life
 
@@ -131,7 +113,7 @@ class DaprHost(ActorHost):
     async def _ask_metadata(self) -> dict[str, Any]:
         try:
             told: dict[str, Any] = read_json(await self._sidecar.ask("GET", "metadata"))
-        except (SidecarAnswerError, ValueError) as error:
+        except ValueError as error:
             raise SidecarUnavailableError(str(error)) from None
         return told
 
@@ -154,22 +136,8 @@ class DaprHost(ActorHost):
 
     async def publish(self, topic: str, data: Mapping[str, Any], *, event_id: str) -> None:
         # As a whole CloudEvent: Dapr's own envelope has no place for the request that caused the event.
-        event = {
-            "specversion": "1.0",
-            "id": event_id,
-            "source": self._app_id,
-            "type": "com.dapr.event.sent",
-            "datacontenttype": "application/json",
-            "time": datetime.now(UTC).isoformat(),
-            "correlationid": correlation_id.get(),
-            "data": data,
-        }
-        try:
-            await self._sidecar.ask(
-                "POST", "publish", self._pubsub, topic, body=write_json(event), headers=_CLOUD_EVENT
-            )
-        except SidecarAnswerError as error:
-            raise SidecarUnavailableError(str(error)) from None
+        event = cloud_event(data, event_id=event_id, source=self._app_id)
+        await self._sidecar.ask("POST", "publish", self._pubsub, topic, body=write_json(event), headers=_CLOUD_EVENT)
 
     # -- what the sidecar calls
 
@@ -213,9 +181,9 @@ class DaprHost(ActorHost):
         if key in self._active:
             await self._turns.run(key, "deactivation", lambda _: self._deactivate(key))
 
-    async def _in_turn(
+    def _in_turn(
         self, key: ActorKey, method: str, call: Callable[[Turn], Awaitable[Any]], origin: Origin = HERE
-    ) -> Any:
+    ) -> Awaitable[Any]:
         if key.actor_type not in self._types:
             raise UnknownActorTypeError(key.actor_type, tuple(self._types))
 
@@ -230,7 +198,7 @@ class DaprHost(ActorHost):
                 await self._roll_back(key, known=known)
                 raise
 
-        return await self._turns.run(key, method, work, reentrancy=self._types[key.actor_type], origin=origin)
+        return self._turns.run(key, method, work, reentrancy=self._types[key.actor_type], origin=origin)
 
     async def _roll_back(self, key: ActorKey, *, known: bool) -> None:
         """Forget what a failed turn left in the actor's cache: the SDK does so for errors of its own only."""
@@ -243,8 +211,4 @@ class DaprHost(ActorHost):
     async def _deactivate(self, key: ActorKey) -> None:
         self._active.pop(key, None)
         self._client.timers.pop(key, None)
-        try:
-            with contextlib.suppress(ValueError):  # it never got as far as being active
-                await ActorRuntime.deactivate(*key)
-        except Exception:  # noqa: BLE001  # the actor's own code
-            _log.exception("%s failed while it was deactivated", key)
+        await deactivate_actor(key)

@@ -5,13 +5,10 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 
-from dapr.actor import Actor, ActorId, ActorRuntime
-from dapr.actor.runtime.context import ActorRuntimeContext
-from dapr.serializers import DefaultJSONSerializer, Serializer
+from dapr.actor import Actor, ActorRuntime
 
 from multi_actor.errors import HostStoppingError
 from multi_actor.hosting.abc import (
@@ -29,8 +26,8 @@ from multi_actor.hosting.broker import Broker, RetryPolicy
 from multi_actor.hosting.client import EmbeddedActorClient
 from multi_actor.hosting.clock import Cancellable, Clock, SystemClock
 from multi_actor.hosting.proxies import ProxyFactory, bare_proxies
+from multi_actor.hosting.registration import register_actor
 from multi_actor.hosting.reminders import Reminders
-from multi_actor.hosting.state import PlainContext
 from multi_actor.hosting.timers import Timers
 from multi_actor.hosting.turn import Turn
 from multi_actor.hosting.turns import Turns
@@ -80,23 +77,10 @@ class EmbeddedHost(ActorHost):
     ) -> None:
         self._actors.add_type(actor.__name__)
 
-        plain = lru_cache(PlainContext) if plain_json else lambda context: context
-
-        def activate(context: ActorRuntimeContext, actor_id: ActorId) -> Actor:
-            context = plain(context)
-            instance = factory(context, actor_id) if factory else actor(context, actor_id)
-            key = ActorKey(actor.__name__, actor_id.id)
+        def activated(key: ActorKey, instance: Actor) -> None:
             self._actors.add(key, instance, Timers(key, self._clock, self._fire_timer))
-            return instance
 
-        serializer: Serializer = PlainJSONSerializer() if plain_json else DefaultJSONSerializer()
-        await ActorRuntime.register_actor(
-            actor,
-            message_serializer=serializer,
-            state_serializer=serializer,
-            actor_factory=activate,
-            actor_client=self._client,
-        )
+        await register_actor(actor, factory, self._client, plain_json=plain_json, activated=activated)
 
     # -- life
 

@@ -36,7 +36,7 @@ class SidecarAddress:
         return cls(url.rstrip("/"), os.environ.get("DAPR_API_TOKEN") or None)
 
 
-class SidecarAnswerError(Exception):
+class SidecarAnswerError(SidecarUnavailableError):
     """The sidecar answered with an error; ``status`` is HTTP's, ``code`` and ``message`` are Dapr's."""
 
     def __init__(self, status: int, body: bytes) -> None:
@@ -138,8 +138,7 @@ class Sidecar:
         """Send a request to ``/v1.0/{path}``, each part of which is quoted, and return the answer's body.
 
         Raises:
-            SidecarUnavailableError: there was no answer.
-            SidecarAnswerError: the answer is an error.
+            SidecarUnavailableError: there was no answer, or, as its ``SidecarAnswerError``, one that is an error.
         """
         if not self._open:
             raise SidecarUnavailableError("its client is closed")

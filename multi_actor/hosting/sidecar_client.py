@@ -99,10 +99,7 @@ class SidecarActorClient(DaprActorClientBase):
         await self._keep("DELETE", actor_type, actor_id, "timers", name)
 
     async def _keep(self, verb: str, actor_type: str, actor_id: str, *path: str, body: bytes | None = None) -> bytes:
-        try:
-            return await self._sidecar.ask(verb, "actors", actor_type, actor_id, *path, body=body)
-        except SidecarAnswerError as error:
-            raise SidecarUnavailableError(str(error)) from None
+        return await self._sidecar.ask(verb, "actors", actor_type, actor_id, *path, body=body)
 
 
 def origin_of(headers: Mapping[str, str]) -> Origin:
@@ -121,7 +118,7 @@ def _call_error(key: ActorKey, method: str, error: SidecarAnswerError) -> ActorC
     """Find out what the called application said: daprd wraps its status and body in a sentence."""
     found = _FROM_APP.search(error.message)
     if not found:
-        return ActorCallError(key, method, str(error), retryable="actor method not found" not in error.message)
+        return ActorCallError(key, method, error.reason, retryable="actor method not found" not in error.message)
     status, body = int(found[1]), found[2]
     try:
         reason = str(read_json(body)["detail"])

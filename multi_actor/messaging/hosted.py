@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
@@ -10,9 +11,8 @@ from urllib.parse import quote, unquote
 from dapr.actor import ActorId, ActorInterface, actormethod
 from dapr.actor.runtime.context import ActorRuntimeContext
 
-from multi_actor.actors.outbox import OutboxActor, Pending, Publisher
+from multi_actor.actors.outbox import OutboxActor, Publisher
 from multi_actor.errors import RetryableError
-from multi_actor.logs import correlation_id
 from multi_actor.messaging.agent import Agent
 from multi_actor.messaging.context import Turn, current_turn
 from multi_actor.messaging.exceptions import RuntimeStoppedError, UnavailableError
@@ -92,7 +92,9 @@ class HostedAgent(OutboxActor, HostedAgentInterface):
     """
 
     def __init__(self, ctx: ActorRuntimeContext, actor_id: ActorId, *, desk: Desk) -> None:
-        super().__init__(ctx, actor_id, publisher=desk.publisher, outbox_limit=OUTBOX_LIMIT, retain=0)
+        super().__init__(
+            ctx, actor_id, publisher=desk.publisher, outbox_limit=OUTBOX_LIMIT, retain=0, ask_every=math.inf
+        )
         self._desk = desk
         self._agent_id = AgentId(type(self).__name__, unquote(actor_id.id.replace("=", "%")))
         self._agent: Agent | None = None
@@ -230,13 +232,5 @@ class HostedAgent(OutboxActor, HostedAgentInterface):
     def _describe(self) -> str:
         return str(self._agent_id)
 
-    async def _publish(self, staged: list[Pending]) -> None:
-        for pending in staged:
-            correlation_id.set(pending["correlation_id"])
-            event = pending["event"]
-            try:
-                await self._publisher.publish(event, event["event_id"])
-            except Exception as error:  # noqa: BLE001  # the message is saved: the reminder publishes it
-                _log.warning("a message of %s was not published, it waits: %s", self._agent_id, error)
-            else:
-                self._gone.add(event["number"])
+    def _on_published(self, event: Mapping[str, Any]) -> None:
+        self._gone.add(event["number"])

@@ -141,7 +141,7 @@ async def done(_: Turn) -> str:
 
 async def test_deadlines_that_are_brought_forward_keep_those_before() -> None:
     """One that was earlier than the new latest one still expires in its time."""
-    deadlines = Deadlines()
+    deadlines = Deadlines[Deadline]()
     loop = asyncio.get_running_loop()
     waiting = []
     for seconds in (0.05, 60.0):
