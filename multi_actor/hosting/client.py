@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Callable
 
 from dapr.clients.base import DaprActorClientBase
 
-from multi_actor.hosting.abc import ActorKey, StateStore
+from multi_actor.hosting.abc import ActorKey
 from multi_actor.hosting.clock import Clock
 from multi_actor.hosting.reminders import Reminders
+from multi_actor.hosting.state_store import StateStore
 from multi_actor.hosting.timers import Timers
 
 Invoke = Callable[[ActorKey, str, bytes], Awaitable[bytes]]

@@ -12,8 +12,17 @@ from dapr.actor import Actor, ActorRuntime
 from dapr.actor.runtime.config import ActorReentrancyConfig
 
 from multi_actor.errors import SidecarUnavailableError, UnknownActorTypeError
-from multi_actor.hosting.abc import ActorCallError, ActorFactory, ActorHost, ActorKey, HostMetadata, Subscriber
-from multi_actor.hosting.events import cloud_event
+from multi_actor.hosting.abc import (
+    ActorCallError,
+    ActorFactory,
+    ActorHost,
+    ActorKey,
+    CloudEvent,
+    Delivery,
+    HostMetadata,
+    Subscriber,
+)
+from multi_actor.hosting.events import ask_all, cloud_event
 from multi_actor.hosting.proxies import ProxyFactory, bare_proxies
 from multi_actor.hosting.registration import deactivate_actor, reentrancy_of, register_actor
 from multi_actor.hosting.sidecar import Sidecar, SidecarAddress
@@ -52,6 +61,7 @@ class DaprHost(ActorHost):
         self._drain_timeout = drain_timeout
         self._sidecar = Sidecar(address, timeout=turn_timeout)
         self._turns = Turns(timeout=turn_timeout)
+        self._topics: dict[str, dict[str, tuple[Subscriber, Subscriber | None]]] = {}
         self._types: dict[str, ActorReentrancyConfig] = {}
         self._active: dict[ActorKey, tuple[Actor, int]] = {}
         self._generation = 0
@@ -131,8 +141,20 @@ class DaprHost(ActorHost):
 
     # -- topics
 
-    def subscribe(self, topic: str, subscriber: Subscriber, *, dead_letters: Subscriber | None = None) -> None:
-        """Leave it to ``POST /subscribe`` and ``POST /dead-letter``: a component names the topic and the routes."""
+    def subscribe(
+        self,
+        topic: str,
+        subscriber: Subscriber,
+        *,
+        dead_letters: Subscriber | None = None,
+        name: str = "",
+        at_once: int = 32,  # noqa: ARG002  # the component says how many
+    ) -> None:
+        self._topics.setdefault(topic, {})[name] = subscriber, dead_letters
+
+    async def deliver(self, event: CloudEvent) -> Delivery:
+        subscribed = self._topics.get(str(event.get("topic")), {})
+        return await ask_all((subscriber for subscriber, _ in subscribed.values()), event)
 
     async def publish(self, topic: str, data: Mapping[str, Any], *, event_id: str) -> None:
         # As a whole CloudEvent: Dapr's own envelope has no place for the request that caused the event.

@@ -16,18 +16,21 @@ from multi_actor.hosting.abc import (
     ActorFactory,
     ActorHost,
     ActorKey,
+    CloudEvent,
+    Delivery,
     HostMetadata,
-    StateStore,
-    StoredEvent,
     Subscriber,
 )
 from multi_actor.hosting.activations import Activations, HostedType
-from multi_actor.hosting.broker import Broker, RetryPolicy
+from multi_actor.hosting.broker import Broker
 from multi_actor.hosting.client import EmbeddedActorClient
 from multi_actor.hosting.clock import Cancellable, Clock, SystemClock
+from multi_actor.hosting.events import ask_all
 from multi_actor.hosting.proxies import ProxyFactory, bare_proxies
+from multi_actor.hosting.queue import RetryPolicy
 from multi_actor.hosting.registration import register_actor
 from multi_actor.hosting.reminders import Reminders
+from multi_actor.hosting.state_store import StateStore, StoredEvent
 from multi_actor.hosting.timers import Timers
 from multi_actor.hosting.turn import Turn
 from multi_actor.hosting.turns import Turns
@@ -134,8 +137,19 @@ class EmbeddedHost(ActorHost):
 
     # -- topics
 
-    def subscribe(self, topic: str, subscriber: Subscriber, *, dead_letters: Subscriber | None = None) -> None:
-        self._broker.subscribe(topic, subscriber, dead_letters)
+    def subscribe(
+        self,
+        topic: str,
+        subscriber: Subscriber,
+        *,
+        dead_letters: Subscriber | None = None,
+        name: str = "",
+        at_once: int = 32,
+    ) -> None:
+        self._broker.subscribe(topic, subscriber, dead_letters, name=name, at_once=at_once)
+
+    async def deliver(self, event: CloudEvent) -> Delivery:
+        return await ask_all(self._broker.subscribers(event.get("topic")), event)
 
     async def publish(self, topic: str, data: Mapping[str, Any], *, event_id: str) -> None:
         await self._broker.publish(topic, data, event_id=event_id)

@@ -1,10 +1,15 @@
-"""The envelope of what is published, as both hosts write it."""
+"""Events on both hosts: the envelope that they are published in, and how subscribers are asked."""
 
-from collections.abc import Mapping
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from multi_actor.hosting.abc import CloudEvent, Delivery, Subscriber
 from multi_actor.logs import correlation_id
+
+_log = logging.getLogger(__name__)
 
 
 def cloud_event(data: Mapping[str, Any], *, event_id: str, source: str, **more: str) -> dict[str, Any]:
@@ -23,3 +28,29 @@ def cloud_event(data: Mapping[str, Any], *, event_id: str, source: str, **more: 
         "correlationid": correlation_id.get(),
         "data": data,
     }
+
+
+async def ask(subscriber: Subscriber, event: CloudEvent) -> Delivery:
+    """Return a subscriber's answer; it is ``RETRY`` where the subscriber raised."""
+    try:
+        return await subscriber(event)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task and task.cancelling():
+            raise
+        return Delivery.RETRY  # something that the subscriber awaited was cancelled, not the delivery
+    except Exception:  # noqa: BLE001  # the delivery loop
+        _log.exception("a subscriber of %s failed on event %s", event.get("topic"), event.get("id"))
+        return Delivery.RETRY
+
+
+async def ask_all(subscribers: Iterable[Subscriber], event: CloudEvent) -> Delivery:
+    """Ask subscribers side by side for one answer: ``RETRY`` or else ``DROP`` where one of them says so.
+
+    An event without subscribers is dropped.
+    """
+    answers = await asyncio.gather(*(ask(subscriber, event) for subscriber in subscribers))
+    if not answers:
+        _log.warning("event %a dropped: nobody subscribes to its topic %a", event.get("id"), event.get("topic"))
+        return Delivery.DROP
+    return next((worst for worst in (Delivery.RETRY, Delivery.DROP) if worst in answers), Delivery.SUCCESS)

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from multi_actor.errors import RetryableError
-from multi_actor.hosting.abc import ActorKey, StateStore, StoredReminder
+from multi_actor.hosting.abc import ActorKey
 from multi_actor.hosting.clock import Cancellable, Clock
 from multi_actor.hosting.schedule import Schedule, read_registration, seconds_of
+from multi_actor.hosting.state_store import StateStore, StoredReminder
 
 _log = logging.getLogger(__name__)
 _FIRING_AT_ONCE = 64  # after a long stop everything is due at the same moment

@@ -10,8 +10,9 @@ from multi_actor.errors import (
     StateFileUnreadableError,
     StoreUnavailableError,
 )
-from multi_actor.hosting.abc import ActorKey, StateStore, StoredEvent, StoredReminder, TopicStatus
+from multi_actor.hosting.abc import ActorKey, TopicStatus
 from multi_actor.hosting.database import DatabaseThread
+from multi_actor.hosting.state_store import StateStore, StoredEvent, StoredReminder
 from multi_actor.serialization import write_json
 
 # One entry per schema version, applied in order to an older file; an entry that was released never changes.

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, Self, TypeVar
 
 from multi_actor.errors import StoreUnavailableError
-from multi_actor.hosting.abc import ActorKey, StoredReminder
+from multi_actor.hosting.abc import ActorKey
+from multi_actor.hosting.state_store import StoredReminder
 from multi_actor.hosting.stores import SqliteStore
 from tests.support import wait_until
 

@@ -17,9 +17,10 @@ from dapr.actor.runtime.config import ActorRuntimeConfig
 from dapr.actor.runtime.context import ActorRuntimeContext
 
 from multi_actor.errors import StoreUnavailableError
-from multi_actor.hosting.abc import ActorHost, ActorKey, StoredEvent, Subscriber, TopicStatus
-from multi_actor.hosting.broker import RetryPolicy
+from multi_actor.hosting.abc import ActorHost, ActorKey, Subscriber, TopicStatus
 from multi_actor.hosting.embedded import EmbeddedHost
+from multi_actor.hosting.queue import RetryPolicy
+from multi_actor.hosting.state_store import StoredEvent
 from multi_actor.hosting.stores import SqliteStore
 from tests.support import ManualClock, wait_until
 

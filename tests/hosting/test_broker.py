@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from multi_actor.hosting.abc import CloudEvent, Delivery, TopicStatus
-from multi_actor.hosting.broker import Broker, RetryPolicy
+from multi_actor.hosting.broker import Broker
+from multi_actor.hosting.queue import RetryPolicy
 from multi_actor.hosting.stores import SqliteStore
 from multi_actor.logs import correlation_id
 from tests.support import ManualClock, wait_until
@@ -41,8 +42,8 @@ def test_the_usual_policy_tries_for_about_two_minutes() -> None:
 
 async def test_the_newest_dead_letters_are_kept(store: SqliteStore) -> None:
     """A subscriber that drops everything does not fill the disk."""
-    topics = broker(store, keep_dead=3, at_once=1)
-    topics.subscribe("news", drop, None)
+    topics = broker(store, keep_dead=3)
+    topics.subscribe("news", drop, None, at_once=1)
     await topics.start()
     for number in range(10):
         await topics.publish("news", {}, event_id=str(number))
@@ -80,8 +81,8 @@ async def test_so_many_events_are_delivered_side_by_side_and_no_more(store: Sqli
         under_way -= 1
         return Delivery.SUCCESS
 
-    topics = broker(store, at_once=4)
-    topics.subscribe("news", subscriber, None)
+    topics = broker(store)
+    topics.subscribe("news", subscriber, None, at_once=4)
     await topics.start()
     for number in range(20):
         await topics.publish("news", {}, event_id=str(number))

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from multi_actor.errors import StoreUnavailableError
-from multi_actor.hosting.abc import ActorKey, StoredReminder, TopicStatus
+from multi_actor.hosting.abc import ActorKey, TopicStatus
+from multi_actor.hosting.state_store import StoredReminder
 from multi_actor.hosting.stores import SqliteStore
 
 KEY = ActorKey("Probe", "1")

@@ -10,7 +10,8 @@ import httpx
 from multi_actor.actors.responder import TemplateResponder
 from multi_actor.contracts import Message, Remembered
 from multi_actor.errors import StoreUnavailableError
-from multi_actor.hosting.abc import ActorKey, StoredEvent
+from multi_actor.hosting.abc import ActorKey
+from multi_actor.hosting.state_store import StoredEvent
 from multi_actor.hosting.stores import SqliteStore
 from multi_actor.logs import JsonFormatter
 from tests.dapr.shared import ServedTransport

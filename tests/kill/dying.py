@@ -9,7 +9,8 @@ import uvicorn
 import main
 from multi_actor.actors.outbox import Publisher
 from multi_actor.contracts import CHAT
-from multi_actor.hosting.abc import ActorKey, StoredEvent
+from multi_actor.hosting.abc import ActorKey
+from multi_actor.hosting.state_store import StoredEvent
 from multi_actor.hosting.stores import SqliteStore
 
 BEFORE_SAVE = "before the chat's save"

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from dapr.actor import ActorRuntime
 
-from multi_actor.hosting.broker import RetryPolicy
 from multi_actor.hosting.clock import SystemClock
 from multi_actor.hosting.embedded import EmbeddedHost
+from multi_actor.hosting.queue import RetryPolicy
 from multi_actor.messaging import (
     AgentId,
     AgentRuntime,
