@@ -22,7 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[0] = str(ROOT)  # in place of this folder, whose dapr.py would be taken for the SDK
 
-from benchmarks.load import Connection, Request, first_answer, free_port, get, load, turn  # noqa: E402
+from benchmarks.load import Connection, Request, first_answer, get, load, turn  # noqa: E402
+from tools.dapr.processes import free_port  # noqa: E402
 
 
 @contextlib.contextmanager

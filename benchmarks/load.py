@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import time
 from collections.abc import Callable
 
@@ -78,13 +77,6 @@ async def load(port: int, clients: int, seconds: float, request: Request) -> tup
     end = time.perf_counter() + seconds
     await asyncio.gather(*(client(number) for number in range(clients)))
     return done / seconds, times
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port: int = s.getsockname()[1]
-        return port
 
 
 async def first_answer(port: int) -> None:

@@ -1,12 +1,17 @@
 """The three actors and their topic on a host of their own, where a test can put faults and move the time."""
 
+import asyncio
+import json
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from dapr.actor import ActorId, ActorProxy, ActorRuntime
 from dapr.actor.runtime.config import ActorRuntimeConfig
 from hypothesis import Phase
+from hypothesis.stateful import RuleBasedStateMachine
 
 from multi_actor.actors.chat import ChatAgent
 from multi_actor.actors.memory import MemoryAgentActor
@@ -24,10 +29,13 @@ from multi_actor.contracts import (
     ResponseAgentInterface,
 )
 from multi_actor.deadlines import TimeLimit
+from multi_actor.hosting.abc import ActorKey
 from multi_actor.hosting.embedded import EmbeddedHost
 from multi_actor.subscriptions import conversation_subscriptions
 from tests.actors.faults import PUBLISH, RESPOND, Faults, FaultyStore, Kind, quiet
 from tests.support import ManualClock
+
+_T = TypeVar("_T")
 
 USER = "ada"
 QUICK_PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
@@ -106,6 +114,11 @@ class Conversation:
         """Have one message answered; returns the reply, or the refusal."""
         return await self.chat.ProcessMessage({"role": "user", "content": content, "key": key or content})
 
+    async def kept(self, key: ActorKey, name: str) -> Any:
+        """Return what the store holds of an actor under ``name``; ``None`` where it holds nothing."""
+        value = await self.store.get(key, name, now=self.clock.now())
+        return json.loads(value) if value else None
+
     async def quiet(self) -> None:
         """Return once nothing is under way any more."""
         await quiet()
@@ -127,3 +140,24 @@ class Conversation:
         async with self.faults.around(PUBLISH) as kind:
             if kind is not Kind.LOST:
                 await self.host.publish(USER_CHAT, event, event_id=event_id)
+
+
+@asynccontextmanager
+async def opened(**limits: int) -> AsyncIterator[Conversation]:
+    conversation = Conversation(**limits)
+    await conversation.open()
+    try:
+        yield conversation
+    finally:
+        await conversation.close()
+
+
+class ConversationMachine(RuleBasedStateMachine):
+    """Rules over one conversation, whose tasks live on from one rule to the next."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+
+    def run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        return self.runner.run(work)

@@ -1,24 +1,20 @@
 """Faults wherever a turn waits: a turn is whole or absent, and what was answered is remembered."""
 
 import asyncio
-import json
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from itertools import chain, combinations
-from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import rule
 
 from multi_actor.actors.outbox import PERIOD
 from multi_actor.contracts import CHAT, MEMORY, RESPONSE
 from multi_actor.hosting.abc import ActorCallError, ActorKey
-from tests.actors.conversation import QUICK_PHASES, USER, Conversation
+from tests.actors.conversation import QUICK_PHASES, USER, Conversation, ConversationMachine
 from tests.actors.faults import PUBLISH, RESPOND, Fault, Kind
 from tests.support import wait_until
 
-_T = TypeVar("_T")
 HISTORY = 5
 TWO_PERIODS = 2 * PERIOD.total_seconds()
 
@@ -59,21 +55,17 @@ def messages_of(turns: list[Turn]) -> list[tuple[str, str]]:
     return [message for turn in turns for message in turn.messages]
 
 
-class FaultyConversation(RuleBasedStateMachine):
+class FaultyConversation(ConversationMachine):
     """The model is the turns that the user has had, in order; after each step the actors are compared with it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner()
         self.conversation = Conversation(
             history_limit=HISTORY, memory_limit=1000, turn_timeout=0.3, memory_timeout=0.1
         )
         self.turns: list[Turn] = []
         self.sent: list[str] = []
         self.run(self.conversation.open())
-
-    def run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        return self.runner.run(work)
 
     @rule(
         requests=st.lists(st.sampled_from(["new", "again", "known"]), min_size=1, max_size=2),
@@ -178,7 +170,8 @@ class FaultyConversation(RuleBasedStateMachine):
 
         await self.conversation.pass_time(TWO_PERIODS)
         assert await self._remembered() == messages_of(self.turns)
-        assert await self._kept(MEMORY, f"memory-{USER}", f"memory-count-{USER}") == {
+        memory = ActorKey(MEMORY, f"memory-{USER}")
+        assert await self.conversation.kept(memory, f"memory-count-{USER}") == {
             "count": turns,
             "watermark": turns,
             "ahead": [],
@@ -187,14 +180,9 @@ class FaultyConversation(RuleBasedStateMachine):
         metadata = await self.conversation.host.metadata()
         assert metadata.reminders == 0
         assert metadata.topics["user-chat"].backlog == 0
-        assert await self._kept(CHAT, USER, f"outbox-{USER}") == [turns, turns]
+        assert await self.conversation.kept(ActorKey(CHAT, USER), f"outbox-{USER}") == [turns, turns]
         for turn in self.turns[-32:]:
             await self._say([turn.said], [])
-
-    async def _kept(self, actor_type: str, actor_id: str, name: str) -> Any:
-        key = ActorKey(actor_type, actor_id)
-        value = await self.conversation.store.get(key, name, now=self.conversation.clock.now())
-        return json.loads(value) if value else None
 
 
 TestFaultyConversation = FaultyConversation.TestCase

@@ -2,21 +2,18 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import initialize, invariant, rule
 
 from multi_actor.actors.memory import AHEAD_LIMIT
 from multi_actor.contracts import CHAT, MEMORY, ConversationEvent, Message
 from multi_actor.hosting.abc import ActorCallError, ActorKey
-from tests.actors.conversation import QUICK_PHASES, USER, Conversation
+from tests.actors.conversation import QUICK_PHASES, USER, Conversation, ConversationMachine
 from tests.actors.faults import Fault, Kind
 
-_T = TypeVar("_T")
 KEY = ActorKey(MEMORY, f"memory-{USER}")
 COUNT = f"memory-count-{USER}"
 _sequences = st.integers(1, 12)
@@ -45,22 +42,13 @@ def remembered_of(event: ConversationEvent) -> list[dict[str, str]]:
     ]
 
 
-async def kept(conversation: Conversation, name: str) -> Any:
-    value = await conversation.store.get(KEY, name, now=conversation.clock.now())
-    return json.loads(value) if value else None
-
-
-class MemoryModel(RuleBasedStateMachine):
+class MemoryModel(ConversationMachine):
     """The model is the first delivery of each turn, by its number."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner()
         self.seen: dict[int, ConversationEvent] = {}
         self.version = 0
-
-    def run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        return self.runner.run(work)
 
     @initialize(limit=st.integers(1, 6))
     def start(self, limit: int) -> None:
@@ -148,21 +136,13 @@ class MemoryModel(RuleBasedStateMachine):
         assert await self.conversation.memory.GetSequence() == watermark
         ahead = [sequence for sequence in sorted(self.seen) if sequence > watermark]
         seen = {"count": len(turns), "watermark": watermark, "ahead": ahead}
-        assert await kept(self.conversation, COUNT) == (seen if turns else None)
+        assert await self.conversation.kept(KEY, COUNT) == (seen if turns else None)
 
 
 TestMemoryModel = MemoryModel.TestCase
 TestMemoryModel.settings = settings(
     max_examples=30, stateful_step_count=12, deadline=None, print_blob=True, phases=QUICK_PHASES
 )
-
-
-@pytest.fixture
-async def conversation() -> Any:
-    conversation = Conversation()
-    await conversation.open()
-    yield conversation
-    await conversation.close()
 
 
 async def test_a_turn_that_never_comes_is_given_up(conversation: Conversation) -> None:
@@ -174,7 +154,7 @@ async def test_a_turn_that_never_comes_is_given_up(conversation: Conversation) -
     assert await conversation.memory.UpdateMemory(event_of(AHEAD_LIMIT + 1))
     assert await conversation.memory.GetSequence() == 0
     assert await conversation.memory.UpdateMemory(event_of(AHEAD_LIMIT + 2))
-    assert await kept(conversation, COUNT) == {
+    assert await conversation.kept(KEY, COUNT) == {
         "count": AHEAD_LIMIT + 1,
         "watermark": AHEAD_LIMIT + 2,
         "ahead": [],

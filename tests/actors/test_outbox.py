@@ -2,8 +2,6 @@
 
 import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -11,47 +9,11 @@ import pytest
 from multi_actor.actors.outbox import PERIOD
 from multi_actor.contracts import CHAT, MEMORY
 from multi_actor.hosting.abc import ActorCallError, ActorKey
-from multi_actor.hosting.client import EmbeddedActorClient
-from tests.actors.conversation import USER, Conversation
+from tests.actors.conversation import USER, Conversation, opened
 from tests.actors.faults import PUBLISH, RESPOND, Fault, Kind
 
 SECONDS = PERIOD.total_seconds()
 CHAT_KEY = ActorKey(CHAT, USER)
-
-
-@asynccontextmanager
-async def opened(**limits: int) -> AsyncIterator[Conversation]:
-    conversation = Conversation(**limits)
-    await conversation.open()
-    try:
-        yield conversation
-    finally:
-        await conversation.close()
-
-
-@pytest.fixture
-async def conversation() -> AsyncIterator[Conversation]:
-    async with opened() as conversation:
-        yield conversation
-
-
-@pytest.fixture
-def arming(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The actors that registered a reminder, in order."""
-    arming: list[str] = []
-    register = EmbeddedActorClient.register_reminder
-
-    async def record(client: EmbeddedActorClient, actor_type: str, actor_id: str, name: str, data: bytes) -> None:
-        arming.append(actor_type)
-        await register(client, actor_type, actor_id, name, data)
-
-    monkeypatch.setattr(EmbeddedActorClient, "register_reminder", record)
-    return arming
-
-
-async def kept(conversation: Conversation, name: str) -> Any:
-    value = await conversation.store.get(CHAT_KEY, name, now=conversation.clock.now())
-    return json.loads(value) if value else None
 
 
 async def reminders(conversation: Conversation) -> int:
@@ -118,7 +80,7 @@ async def test_the_reminder_lapses_when_nothing_waits(conversation: Conversation
     await conversation.quiet()
     await conversation.pass_time(2 * SECONDS)
     assert await reminders(conversation) == 0
-    assert await kept(conversation, f"outbox-{USER}") == [1, 1]
+    assert await conversation.kept(CHAT_KEY, f"outbox-{USER}") == [1, 1]
     assert numbers(conversation) == [1]
 
     calls: list[str] = []
@@ -140,7 +102,7 @@ async def test_a_tick_that_was_not_saved_keeps_its_reminder(conversation: Conver
     await conversation.pass_time(2 * SECONDS)
     conversation.faults.heal()
     await conversation.pass_time(2 * SECONDS)
-    assert await kept(conversation, f"outbox-{USER}") == [1, 1]
+    assert await conversation.kept(CHAT_KEY, f"outbox-{USER}") == [1, 1]
     assert await reminders(conversation) == 0
 
 
@@ -175,7 +137,7 @@ async def test_events_wait_for_a_consumer_that_is_away(conversation: Conversatio
     await conversation.pass_time(3 * SECONDS)
     assert await reminders(conversation) == 1
     for number in range(1, 4):
-        assert (await kept(conversation, f"event-{USER}-{number}"))["event"]["sequence"] == number
+        assert (await conversation.kept(CHAT_KEY, f"event-{USER}-{number}"))["event"]["sequence"] == number
 
     conversation.faults.heal()
     await conversation.pass_time(3 * SECONDS)

@@ -82,38 +82,47 @@ async def spread(gathered: Crowd, *, over: int) -> list[int]:
     return seen
 
 
-@pytest.mark.timeout(300)
-async def test_instances_come_and_go(plane: ControlPlane, client: httpx.AsyncClient, figures: list[Row]) -> None:
-    """Three share the load; one is killed, one joins, one leaves: no turn is lost, none happens twice."""
+@contextlib.asynccontextmanager
+async def talking_to(
+    number: int, plane: ControlPlane, client: httpx.AsyncClient, figures: list[Row], *, fault: str
+) -> AsyncIterator[tuple[Crowd, Traffic]]:
+    """Have users talk to that many instances while ``fault`` happens; then everything must be remembered once."""
     seed = os.environ.get("KILL_SEED") or secrets.token_hex(4)
     print(f"\nKILL_SEED={seed} repeats the moments")  # noqa: T201  # a failure can be repeated by it
     async with crowd(Random(seed)) as gathered:
         traffic = Traffic(
             gathered, client, Random(f"{seed}-traffic"), users=USERS, deadline=DEADLINE + MARGIN, pause=PAUSE
         )
-        await asyncio.gather(*(gathered.join(one_more(plane), client) for _ in range(3)))
+        await asyncio.gather(*(gathered.join(one_more(plane), client) for _ in range(number)))
         async with asyncio.TaskGroup() as group:
             group.create_task(traffic.run())
-            await traffic.answers(5 * len(traffic.lanes))
-            print("three instances:", await spread(gathered, over=3))  # noqa: T201
-
-            gathered.members[0].kill()
-            await traffic.answers(1)  # while requests still go to the dead one
-            gathered.members.pop(0)
-            await traffic.answers(3 * len(traffic.lanes))
-            print("one was killed:", await spread(gathered, over=2))  # noqa: T201
-
-            await gathered.join(one_more(plane), client)
-            await traffic.answers(3 * len(traffic.lanes))
-            print("one has joined:", await spread(gathered, over=3))  # noqa: T201
-
-            await gathered.members.pop(0).stop()
-            await traffic.answers(3 * len(traffic.lanes))
-            print("one has left:", await spread(gathered, over=2))  # noqa: T201
+            yield gathered, traffic
             traffic.close()
         since = time.monotonic()
         await remembered(traffic, client, gathered.members[0])
-        figures.append(Row.of("instance killed, joined, left", 1, traffic.figures, time.monotonic() - since))
+        figures.append(Row.of(fault, 1, traffic.figures, time.monotonic() - since))
+
+
+@pytest.mark.timeout(300)
+async def test_instances_come_and_go(plane: ControlPlane, client: httpx.AsyncClient, figures: list[Row]) -> None:
+    """Three share the load; one is killed, one joins, one leaves: no turn is lost, none happens twice."""
+    async with talking_to(3, plane, client, figures, fault="instance killed, joined, left") as (gathered, traffic):
+        await traffic.answers(5 * len(traffic.lanes))
+        print("three instances:", await spread(gathered, over=3))  # noqa: T201
+
+        gathered.members[0].kill()
+        await traffic.answers(1)  # while requests still go to the dead one
+        gathered.members.pop(0)
+        await traffic.answers(3 * len(traffic.lanes))
+        print("one was killed:", await spread(gathered, over=2))  # noqa: T201
+
+        await gathered.join(one_more(plane), client)
+        await traffic.answers(3 * len(traffic.lanes))
+        print("one has joined:", await spread(gathered, over=3))  # noqa: T201
+
+        await gathered.members.pop(0).stop()
+        await traffic.answers(3 * len(traffic.lanes))
+        print("one has left:", await spread(gathered, over=2))  # noqa: T201
 
 
 @pytest.mark.timeout(300)
@@ -121,29 +130,17 @@ async def test_an_instance_that_hangs_gives_its_actors_up(
     plane: ControlPlane, client: httpx.AsyncClient, figures: list[Row]
 ) -> None:
     """An application that stands still loses its actors to the others, and does them no harm when it goes on."""
-    seed = os.environ.get("KILL_SEED") or secrets.token_hex(4)
-    print(f"\nKILL_SEED={seed} repeats the moments")  # noqa: T201
-    async with crowd(Random(seed)) as gathered:
-        traffic = Traffic(
-            gathered, client, Random(f"{seed}-traffic"), users=USERS, deadline=DEADLINE + MARGIN, pause=PAUSE
-        )
-        await asyncio.gather(*(gathered.join(one_more(plane), client) for _ in range(2)))
-        async with asyncio.TaskGroup() as group:
-            group.create_task(traffic.run())
-            await traffic.answers(3 * len(traffic.lanes))
-            hanging = gathered.members.pop()  # clients do not ask it any more, its sidecar does
+    async with talking_to(2, plane, client, figures, fault="instance hangs") as (gathered, traffic):
+        await traffic.answers(3 * len(traffic.lanes))
+        hanging = gathered.members.pop()  # clients do not ask it any more, its sidecar does
+        await traffic.answers(2 * len(traffic.lanes))
+        hanging.app.pause()
+        try:
+            await spread(gathered, over=1)
             await traffic.answers(2 * len(traffic.lanes))
-            hanging.app.pause()
-            try:
-                await spread(gathered, over=1)
-                await traffic.answers(2 * len(traffic.lanes))
-            finally:
-                hanging.app.resume()
-                gathered.members.append(hanging)
-            await hanging.ready(client)
-            await spread(gathered, over=2)
-            await traffic.answers(2 * len(traffic.lanes))
-            traffic.close()
-        since = time.monotonic()
-        await remembered(traffic, client, gathered.members[0])
-        figures.append(Row.of("instance hangs", 1, traffic.figures, time.monotonic() - since))
+        finally:
+            hanging.app.resume()
+            gathered.members.append(hanging)
+        await hanging.ready(client)
+        await spread(gathered, over=2)
+        await traffic.answers(2 * len(traffic.lanes))

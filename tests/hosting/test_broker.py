@@ -11,7 +11,8 @@ from multi_actor.hosting.broker import Broker
 from multi_actor.hosting.queue import RetryPolicy
 from multi_actor.hosting.stores import SqliteStore
 from multi_actor.logs import correlation_id
-from tests.support import ManualClock, wait_until
+from tests.hosting.brokers import broker, no_backlog
+from tests.support import wait_until
 
 
 @pytest.fixture
@@ -20,12 +21,20 @@ async def store() -> AsyncIterator[SqliteStore]:
         yield store
 
 
-def broker(store: SqliteStore, **options: int) -> Broker:
-    return Broker(store, ManualClock(), source="app", pubsub="pubsub", **options)  # type: ignore[arg-type]
+async def ten_dropped(store: SqliteStore, *, at_once: int) -> Broker:
+    """Have ten events dropped, so many side by side, where three dead letters are kept; return the broker, stopped."""
 
+    async def drop(_: CloudEvent) -> Delivery:
+        return Delivery.DROP
 
-async def drop(_: CloudEvent) -> Delivery:
-    return Delivery.DROP
+    topics = broker(store, keep_dead=3)
+    topics.subscribe("news", drop, None, at_once=at_once)
+    await topics.start()
+    for number in range(10):
+        await topics.publish("news", {}, event_id=str(number))
+    await wait_until(lambda: no_backlog(topics), description="everything was dropped")
+    await topics.stop()
+    return topics
 
 
 def test_delays_double_up_to_the_longest() -> None:
@@ -42,30 +51,14 @@ def test_the_usual_policy_tries_for_about_two_minutes() -> None:
 
 async def test_the_newest_dead_letters_are_kept(store: SqliteStore) -> None:
     """A subscriber that drops everything does not fill the disk."""
-    topics = broker(store, keep_dead=3)
-    topics.subscribe("news", drop, None, at_once=1)
-    await topics.start()
-    for number in range(10):
-        await topics.publish("news", {}, event_id=str(number))
-    await wait_until(lambda: no_backlog(topics), description="everything was dropped")
-    await topics.stop()
+    await ten_dropped(store, at_once=1)
     kept = [json.loads(event.body)["id"] for event in await store.events("news", dead=True)]
     assert kept == ["7", "8", "9"]
 
 
-async def no_backlog(topics: Broker) -> bool:
-    return (await topics.status())["news"].backlog == 0
-
-
 async def test_the_count_of_dead_letters_is_of_those_that_are_kept(store: SqliteStore) -> None:
     """What is counted can be listed."""
-    topics = broker(store, keep_dead=3)
-    topics.subscribe("news", drop, None)
-    await topics.start()
-    for number in range(10):
-        await topics.publish("news", {}, event_id=str(number))
-    await wait_until(lambda: no_backlog(topics), description="everything was dropped")
-    await topics.stop()
+    topics = await ten_dropped(store, at_once=32)
     assert (await topics.status())["news"] == TopicStatus(backlog=0, dead_letters=3)
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from multi_actor.errors import StoreUnavailableError
 from multi_actor.hosting.abc import CloudEvent, Delivery, TopicStatus
-from multi_actor.hosting.broker import Broker
 from multi_actor.hosting.state_store import StoredEvent
 from multi_actor.hosting.stores import SqliteStore
+from tests.hosting.brokers import broker, no_backlog
 from tests.support import ManualClock, wait_until
 
 
@@ -56,10 +56,6 @@ async def store() -> AsyncIterator[Store]:
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
-
-
-def broker(store: Store, clock: ManualClock) -> Broker:
-    return Broker(store, clock, source="app", pubsub="pubsub")
 
 
 async def test_a_subscriber_that_fails_costs_the_others_nothing(store: Store, clock: ManualClock) -> None:
@@ -114,17 +110,13 @@ async def test_a_long_backlog_stays_in_the_store(store: Store, clock: ManualCloc
     assert (await topics.status())["news"] == TopicStatus(4000, 0)
     reader.open.set()
     await wait_until(lambda: reader.seen.total() >= 4000, description="all are delivered")
-    await wait_until(lambda: nothing_waits(topics), description="all are acknowledged")
+    await wait_until(lambda: no_backlog(topics), description="all are acknowledged")
     await topics.publish("news", {}, event_id="last")
     await wait_until(lambda: reader.seen["last"] == 1, description="what comes later is delivered too")
     await topics.stop()
     assert sum(store.pages) - read_before >= 2000, "the most was left to the store"
     assert set(reader.seen.values()) == {1}
     assert await store.events("news") == []
-
-
-async def nothing_waits(topics: Broker) -> bool:
-    return (await topics.status())["news"].backlog == 0
 
 
 async def test_a_store_that_cannot_be_read_is_read_again(store: Store, clock: ManualClock) -> None:

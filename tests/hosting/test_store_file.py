@@ -142,12 +142,18 @@ async def test_a_path_that_cannot_be_a_file_is_refused(tmp_path: Path) -> None:
         assert str(path) in str(refused.value)
 
 
-async def test_a_store_that_was_refused_can_be_opened_later(path: Path) -> None:
-    """Once the file is in order the same store opens it."""
+async def refused_store(path: Path) -> SqliteStore:
+    """Return a store that could not be opened, for its file is no database."""
     write(path, b"not a database" * 100)
     store = SqliteStore(str(path))
     with pytest.raises(StateFileUnreadableError):
         await store.__aenter__()
+    return store
+
+
+async def test_a_store_that_was_refused_can_be_opened_later(path: Path) -> None:
+    """Once the file is in order the same store opens it."""
+    store = await refused_store(path)
     write(path, b"")
     async with store:
         await store.transact(KEY, upsert("name", "kept"), now=0)
@@ -168,10 +174,7 @@ async def test_a_closed_store_refuses_work(path: Path, sync: str) -> None:
 
 async def test_a_store_that_was_refused_refuses_work(path: Path) -> None:
     """A caller gets an error rather than waiting for a store that never opened."""
-    write(path, b"not a database" * 100)
-    store = SqliteStore(str(path))
-    with pytest.raises(StateFileUnreadableError):
-        await store.__aenter__()
+    store = await refused_store(path)
     async with asyncio.timeout(5):
         with pytest.raises(StoreUnavailableError):
             await store.get(KEY, "name", now=0)

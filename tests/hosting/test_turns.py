@@ -44,6 +44,14 @@ async def nothing(_: Turn) -> None:
     """A turn that ends at once."""
 
 
+async def begun(turns: Turns) -> tuple[Work, asyncio.Task[str]]:
+    """Begin a turn, and return its work and its caller."""
+    work = Work()
+    running = asyncio.create_task(turns.run(KEY, "Work", work))
+    await work.began.wait()
+    return work, running
+
+
 async def test_an_actor_that_rests_costs_no_queue(turns: Turns) -> None:
     """After the last turn nothing is kept of an actor, whether its turns worked, failed or were taken back."""
 
@@ -53,9 +61,7 @@ async def test_an_actor_that_rests_costs_no_queue(turns: Turns) -> None:
     await turns.run(KEY, "Nothing", nothing)
     with pytest.raises(PlannedError):
         await turns.run(KEY, "Fail", fail)
-    work = Work()
-    running = asyncio.create_task(turns.run(KEY, "Work", work))
-    await work.began.wait()
+    work, running = await begun(turns)
     waiting = asyncio.create_task(turns.run(KEY, "Nothing", nothing))
     await asyncio.sleep(0)
     waiting.cancel()
@@ -67,9 +73,7 @@ async def test_an_actor_that_rests_costs_no_queue(turns: Turns) -> None:
 
 async def test_turns_that_run_may_end_before_the_queues_close(turns: Turns) -> None:
     """New ones are refused from the first moment on."""
-    work = Work()
-    running = asyncio.create_task(turns.run(KEY, "Work", work))
-    await work.began.wait()
+    work, running = await begun(turns)
     closing = asyncio.create_task(turns.close(within=20))
     await asyncio.sleep(0)
     with pytest.raises(HostStoppingError):
@@ -99,9 +103,7 @@ async def test_a_running_turn_may_still_call_while_the_queues_close(turns: Turns
 
 async def test_turns_that_do_not_end_are_cut_off_when_the_queues_close(turns: Turns) -> None:
     """The host does not wait for them for ever."""
-    work = Work()
-    running = asyncio.create_task(turns.run(KEY, "Work", work))
-    await work.began.wait()
+    work, running = await begun(turns)
     await turns.close(within=0.05)
     with pytest.raises(HostStoppingError):
         await running

@@ -1,5 +1,6 @@
 """What the tests of the HTTP surface share: faults to switch on, and the log as its readers get it."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable
@@ -58,12 +59,27 @@ async def refuses_topics(_: str) -> None:
     raise StoreUnavailableError("state.db", "disk I/O error")
 
 
+async def fails(_: object) -> None:
+    """A fault: it raises what nobody expects."""
+    raise RuntimeError
+
+
 class FaultyResponder:
     """Writes the usual reply; a test may put a fault before it."""
 
     def __init__(self) -> None:
         self.before: Callable[[Message], Awaitable[None]] = nothing
         self.asked: list[str] = []
+
+    def hang(self) -> asyncio.Event:
+        """Have it wait before each reply, until the event that this returns is set."""
+        go_on = asyncio.Event()
+
+        async def wait(_: Message) -> None:
+            await go_on.wait()
+
+        self.before = wait
+        return go_on
 
     async def respond(self, message: Message, memory: list[Remembered], number: int) -> str:
         self.asked.append(message["content"])

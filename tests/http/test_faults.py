@@ -38,6 +38,15 @@ def assert_unavailable(answer: httpx.Response) -> None:
         assert inside not in answer.text
 
 
+def assert_internal_error(answer: httpx.Response, log: Log, request_id: str) -> None:
+    """The client reads no more than that; the log has the traceback, once, with the request's id."""
+    assert (answer.status_code, answer.json()) == (500, {"detail": "Internal error"})
+    assert answer.headers["x-request-id"] == request_id
+    failures = [line for line in log.lines if line["level"] == "ERROR"]
+    assert [line["correlation_id"] for line in failures] == [request_id]
+    assert "OddError: a secret of the inside" in failures[0]["exception"]
+
+
 async def assert_one_whole_turn(client: httpx.AsyncClient, reply: dict[str, str]) -> None:
     """History, count and memory hold the turn once."""
     assert await history_of(client, "user1") == [HI, reply]
@@ -149,11 +158,7 @@ async def test_a_responder_that_raises_is_a_503_and_the_same_key_is_one_turn_lat
 async def test_a_responder_that_hangs_is_a_503_and_the_same_key_is_one_turn_later(serve: Serve) -> None:
     """REQUEST_TIMEOUT_SECONDS ends the request, and the turn with it: nobody waits behind it for ever."""
     responder = FaultyResponder()
-
-    async def hang(_: object) -> None:
-        await asyncio.Event().wait()
-
-    responder.before = hang
+    responder.hang()
     async with serve(responder=responder, request_timeout_seconds=0.3) as client:
         assert_unavailable(await ask(client))
         responder.before = nothing
@@ -168,11 +173,7 @@ async def test_a_responder_that_hangs_is_a_503_and_the_same_key_is_one_turn_late
 async def test_requests_behind_one_that_hangs_end_in_time_as_well(serve: Serve) -> None:
     """A request that waits for its actor's turn has the same bound as the one that has it."""
     responder = FaultyResponder()
-
-    async def hang(_: object) -> None:
-        await asyncio.Event().wait()
-
-    responder.before = hang
+    responder.hang()
     async with serve(responder=responder, request_timeout_seconds=0.3) as client:
         for answer in await asyncio.gather(*(say_anything(client, n) for n in range(4))):
             assert_unavailable(answer)
@@ -185,12 +186,7 @@ async def say_anything(client: httpx.AsyncClient, number: int) -> httpx.Response
 async def test_a_client_that_leaves_and_asks_again_has_one_turn(serve: Serve) -> None:
     """A cancelled request leaves a whole turn or none; the same key then gets the one reply."""
     responder = FaultyResponder()
-    go_on = asyncio.Event()
-
-    async def wait(_: object) -> None:
-        await go_on.wait()
-
-    responder.before = wait
+    go_on = responder.hang()
     async with serve(responder=responder) as client:
         request = asyncio.create_task(ask(client))
         await wait_until(lambda: bool(responder.asked), description="the responder is at work")
@@ -224,11 +220,7 @@ async def test_a_bug_in_an_actor_is_an_internal_error(serve_on: Serve, log: Log)
     store.before_get = bug
     async with serve_on(host=EmbeddedHost(store)) as client:
         answer = await client.post("/chat/user1", json=HI, headers={"X-Request-ID": "odd-1"})
-        assert (answer.status_code, answer.json()) == (500, {"detail": "Internal error"})
-        assert answer.headers["x-request-id"] == "odd-1"
-        failures = [line for line in log.lines if line["level"] == "ERROR"]
-        assert [line["correlation_id"] for line in failures] == ["odd-1"]
-        assert "OddError: a secret of the inside" in failures[0]["exception"]
+        assert_internal_error(answer, log, "odd-1")
         assert HI["content"] not in log.text
 
         store.before_get = nothing
@@ -244,11 +236,7 @@ async def test_a_bug_at_the_edge_is_an_internal_error(serve_on: Serve, log: Log)
 
     async with serve_on(host=BuggyHost(FaultyStore())) as client:
         answer = await client.get("/metadata", headers={"X-Request-ID": "odd-2"})
-        assert (answer.status_code, answer.json()) == (500, {"detail": "Internal error"})
-        assert answer.headers["x-request-id"] == "odd-2"
-        failures = [line for line in log.lines if line["level"] == "ERROR"]
-        assert [line["correlation_id"] for line in failures] == ["odd-2"]
-        assert "OddError: a secret of the inside" in failures[0]["exception"]
+        assert_internal_error(answer, log, "odd-2")
 
 
 async def test_an_instance_that_is_going_says_so(serve_on: Serve) -> None:

@@ -38,12 +38,7 @@ async def test_the_same_key_gets_the_same_reply_and_changes_nothing(client: http
 async def test_the_same_key_at_the_same_time_is_one_turn(serve: Serve) -> None:
     """Requests that arrive while the first is answered wait for it and get its reply."""
     responder = FaultyResponder()
-    go_on = asyncio.Event()
-
-    async def wait(_: object) -> None:
-        await go_on.wait()
-
-    responder.before = wait
+    go_on = responder.hang()
     async with serve(responder=responder) as client:
         requests = [asyncio.create_task(post(client, "key-1")) for _ in range(8)]
         await wait_until(lambda: bool(responder.asked), description="the first request is being answered")

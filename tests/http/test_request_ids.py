@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from tests.conftest import Serve
-from tests.http.support import FaultyResponder, Log, cloud_event, event
+from tests.http.support import FaultyResponder, Log, cloud_event, event, fails
 from tests.support import wait_until
 from tests.test_conversation import say
 
@@ -57,11 +57,7 @@ async def test_answers_that_are_errors_carry_the_id_too(
 ) -> None:
     """Whoever reports a failure can name it."""
     responder = FaultyResponder()
-
-    async def fail(_: object) -> None:
-        raise RuntimeError
-
-    responder.before = fail
+    responder.before = fails
     async with serve(responder=responder, app_api_token="token") as client:  # noqa: S106  # of this test only
         headers = {"X-Request-ID": "error-1", "content-type": "application/json"}
         answer = await client.request(method, path, content=body, headers=headers)
@@ -91,11 +87,7 @@ async def test_an_events_own_id_is_in_the_lines_that_it_causes(client: httpx.Asy
 async def test_lines_of_a_refusal_have_the_requests_id(serve: Serve, log: Log) -> None:
     """What goes wrong in a turn is found by the id that the client got."""
     responder = FaultyResponder()
-
-    async def fail(_: object) -> None:
-        raise RuntimeError
-
-    responder.before = fail
+    responder.before = fails
     async with serve(responder=responder) as client:
         answer = await client.post("/chat/user1", json={"role": "user", "content": "Hi"})
         assert log.messages(levels={"WARNING", "ERROR"}, of=answer.headers["x-request-id"])

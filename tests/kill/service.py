@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -15,17 +14,11 @@ from typing import Any
 import httpx
 
 from tests.support import wait_until
+from tools.dapr.processes import free_port
 
 ROOT = Path(__file__).parents[2]
 KEPT_MESSAGES = 1000
 """Messages that history and memory keep: enough to compare all that was ever said with the model."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Service:

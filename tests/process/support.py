@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 import httpx
 
 from tests.support import wait_until
+from tools.dapr.processes import free_port
 
 ROOT = Path(__file__).parents[2]
 MAIN = (sys.executable, "main.py")
@@ -24,10 +24,10 @@ def uvicorn(port: int, *options: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "uvicorn", "main:app", "--port", str(port), *options)
 
 
-def free_port() -> int:
-    """Return a port that nobody has now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+def started_as(kind: str) -> dict[str, Any]:
+    """Return the options for one of the two ways of starting: ``main.py`` or ``uvicorn``."""
+    port = free_port()
+    return {"command": MAIN if kind == "main.py" else uvicorn(port), "port": port}
 
 
 class Service:

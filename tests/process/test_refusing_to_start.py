@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.support import MAIN, free_port, serving, started, state_in, uvicorn
+from tests.process.support import MAIN, serving, started, started_as, state_in, uvicorn
+from tools.dapr.processes import free_port
 
 
 @pytest.mark.parametrize(
@@ -29,11 +30,7 @@ from tests.process.support import MAIN, free_port, serving, started, state_in, u
 @pytest.mark.parametrize("kind", ["main.py", "uvicorn"])
 async def test_a_bad_value_names_its_variable(tmp_path: Path, kind: str, name: str, value: str) -> None:
     """The process ends with an error that names the variable, and shows no stack."""
-    port = free_port()
-    command = MAIN if kind == "main.py" else uvicorn(port)
-    async with started(
-        tmp_path / "log", command=command, port=port, **{"STATE_FILE": ":memory:", name: value}
-    ) as service:
+    async with started(tmp_path / "log", **started_as(kind), **{"STATE_FILE": ":memory:", name: value}) as service:
         said = await service.fails()
         assert name in said
         assert "Traceback" not in said

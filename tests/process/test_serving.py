@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.support import MAIN, ROOT, free_port, serving, started, state_in, uvicorn
+from tests.process.support import ROOT, serving, started, started_as, state_in
 from tests.support import wait_until
 from tests.test_conversation import memory_of, say
 
@@ -14,10 +14,8 @@ from tests.test_conversation import memory_of, say
 @pytest.mark.parametrize("kind", ["main.py", "uvicorn"])
 async def test_both_ways_of_starting_serve_a_conversation(tmp_path: Path, kind: str) -> None:
     """`python main.py` and `uvicorn main:app` obey PORT or --port, and STATE_FILE."""
-    port = free_port()
-    command = MAIN if kind == "main.py" else uvicorn(port)
     state = tmp_path / "deep" / "er" / "state.db"
-    async with serving(tmp_path / "log", command=command, port=port, STATE_FILE=str(state)) as (service, client):
+    async with serving(tmp_path / "log", **started_as(kind), STATE_FILE=str(state)) as (service, client):
         reply = await say(client, "user1", "Hi")
         assert (await client.get("/chat/user1/history")).json()["history"][-1] == reply
         assert state.exists()
@@ -53,12 +51,17 @@ async def test_port_zero_lets_the_system_choose(tmp_path: Path) -> None:
             await say(client, "user1", "Hi")
 
 
-async def test_a_fresh_copy_starts(tmp_path: Path) -> None:
-    """Nothing but the source is needed, and with STATE_FILE=:memory: nothing is left behind."""
-    copy = tmp_path / "copy"
+def copy_of_the_source(folder: Path) -> Path:
+    copy = folder / "copy"
     copy.mkdir()
     shutil.copy(ROOT / "main.py", copy)
     shutil.copytree(ROOT / "multi_actor", copy / "multi_actor", ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+async def test_a_fresh_copy_starts(tmp_path: Path) -> None:
+    """Nothing but the source is needed, and with STATE_FILE=:memory: nothing is left behind."""
+    copy = copy_of_the_source(tmp_path)
     async with serving(tmp_path / "log", root=copy, STATE_FILE=":memory:", PYTHONDONTWRITEBYTECODE="1") as (_, client):
         await say(client, "user1", "Hi")
     assert sorted(path.name for path in copy.iterdir()) == ["main.py", "multi_actor"]
@@ -66,10 +69,7 @@ async def test_a_fresh_copy_starts(tmp_path: Path) -> None:
 
 async def test_the_default_state_file_is_under_the_working_folder(tmp_path: Path) -> None:
     """Without STATE_FILE the state is in .data, and an empty value is as good as none."""
-    copy = tmp_path / "copy"
-    copy.mkdir()
-    shutil.copy(ROOT / "main.py", copy)
-    shutil.copytree(ROOT / "multi_actor", copy / "multi_actor", ignore=shutil.ignore_patterns("__pycache__"))
+    copy = copy_of_the_source(tmp_path)
     async with serving(tmp_path / "log", root=copy, STATE_FILE="") as (_, client):
         await say(client, "user1", "Hi")
     assert (copy / ".data" / "multi-actor.db").exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.process.support import MAIN, free_port, serving, state_in, uvicorn
+from tests.process.support import serving, started_as, state_in
 from tests.support import wait_until
 
 SLOW_RESPONDER = """
@@ -36,9 +36,7 @@ def slow_responder(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize("kind", ["main.py", "uvicorn"])
 async def test_a_running_turn_finishes_after_readiness_has_gone(tmp_path: Path, kind: str) -> None:
     """Over a connection that is open /readyz turns 503, then the running turn is answered, then the process ends."""
-    port = free_port()
-    command = MAIN if kind == "main.py" else uvicorn(port)
-    options = {"command": command, "port": port, **slow_responder(tmp_path), **state_in(tmp_path)}
+    options = {**started_as(kind), **slow_responder(tmp_path), **state_in(tmp_path)}
     async with serving(tmp_path / "log", **options) as (service, client), service.client() as probe:
         assert (await probe.get("/readyz")).status_code == 200
         turn = asyncio.create_task(client.post("/chat/user1", json=HI))
