@@ -15,6 +15,7 @@ from multi_actor.contracts import (
     CHAT,
     MEMORY,
     RESPONSE,
+    USER_CHAT,
     USER_ID_PATTERN,
     ChatAgentInterface,
     MemoryAgentInterface,
@@ -133,7 +134,7 @@ def conversation_routes(host: ActorHost, settings: Settings) -> APIRouter:
     return router
 
 
-def sidecar_routes(subscriptions: Subscriptions) -> APIRouter:
+def sidecar_routes(host: ActorHost, subscriptions: Subscriptions) -> APIRouter:
     """Return what the sidecar calls, actors' own callbacks aside."""
     router = APIRouter(tags=["sidecar"], responses=errors(401))
 
@@ -147,7 +148,7 @@ def sidecar_routes(subscriptions: Subscriptions) -> APIRouter:
     async def subscribe(request: Request) -> Response:
         """Answer `SUCCESS`, `RETRY` (a passing fault) or `DROP` (it can never be processed: a dead letter)."""
         envelope = read_envelope(await request.body())
-        status = await subscriptions.deliver(envelope if envelope is not None else {})
+        status = await host.deliver({"topic": USER_CHAT, **(envelope or {})})
         return Response(write_json({"status": status}), media_type="application/json")
 
     @router.post(
@@ -162,7 +163,7 @@ def sidecar_routes(subscriptions: Subscriptions) -> APIRouter:
         "/dapr/config",
         summary="Name the actor types",
         openapi_extra={"responses": {"200": {"content": {"application/json": {
-            "example": {"entities": [CHAT, RESPONSE, MEMORY], "actorIdleTimeout": "0h10m0s0ms0μs"},
+            "example": {"entities": [CHAT, RESPONSE, MEMORY, "SentimentAgent"], "actorIdleTimeout": "0h10m0s0ms0μs"},
         }}}}},
     )  # fmt: skip
     async def dapr_config() -> Response:

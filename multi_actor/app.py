@@ -26,6 +26,9 @@ from multi_actor.actors.memory import MemoryAgentActor
 from multi_actor.actors.outbox import Publisher
 from multi_actor.actors.responder import Responder
 from multi_actor.actors.response import ResponseAgent
+from multi_actor.agents.broadcast import Broadcast
+from multi_actor.agents.routes import agent_routes
+from multi_actor.agents.turn_log import TurnLog
 from multi_actor.api import conversation_routes, operations_routes, retry_after, sidecar_routes
 from multi_actor.callbacks import ActorCallbacks, Called
 from multi_actor.contracts import USER_CHAT
@@ -52,6 +55,8 @@ def create_app(settings: Settings, host: ActorHost, responder: Responder) -> Fas
     subscriptions = conversation_subscriptions(host.proxies)
     request_time = TimeLimit(settings.request_timeout_seconds)
     publisher = Publisher(lambda event, event_id: host.publish(USER_CHAT, event, event_id=event_id))
+    turn_log = TurnLog(settings.conversation_log)
+    broadcast = Broadcast(host, turn_log) if settings.agents == "all" else None
     token = settings.app_api_token.get_secret_value() if settings.app_api_token else None
 
     @contextlib.asynccontextmanager
@@ -62,7 +67,13 @@ def create_app(settings: Settings, host: ActorHost, responder: Responder) -> Fas
             await _register_actors(host, settings, responder, publisher)
             for topic in subscriptions.topics():
                 host.subscribe(topic, subscriptions.deliver, dead_letters=subscriptions.bury)
-            async with host:
+            async with contextlib.AsyncExitStack() as started:
+                if broadcast:
+                    await broadcast.join()
+                    await started.enter_async_context(turn_log)  # outlives the host: turns under way write to it
+                await started.enter_async_context(host)
+                if broadcast:
+                    await started.enter_async_context(broadcast)
                 yield
                 host.drain()
                 with contextlib.suppress(TimeoutError):  # what is not published waits in the outbox
@@ -76,7 +87,9 @@ def create_app(settings: Settings, host: ActorHost, responder: Responder) -> Fas
         lifespan=lifespan,
     )
     app.include_router(conversation_routes(host, settings))
-    app.include_router(sidecar_routes(subscriptions))
+    if broadcast:
+        app.include_router(agent_routes(broadcast))
+    app.include_router(sidecar_routes(host, subscriptions))
     app.include_router(operations_routes(host, subscriptions))
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ActorCallError, _failed_call)

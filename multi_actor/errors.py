@@ -57,6 +57,14 @@ class TurnCancelledError(RetryableError):
         super().__init__(f"cancelled: {' → '.join(chain)}")
 
 
+class LogUnavailableError(RetryableError):
+    """The database of the conversation log does not answer; a turn that it did not take comes again."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"conversation log: {reason}")
+
+
 class ResponderFailedError(RetryableError):
     """The responder raised, so there is no reply to this message."""
 

@@ -104,7 +104,7 @@ class Metadata(BaseModel):
         {
             "app_id": APP_ID,
             "host": "embedded",
-            "actors": {CHAT: 1, RESPONSE: 1, MEMORY: 1},
+            "actors": {CHAT: 1, RESPONSE: 1, MEMORY: 1, "SentimentAgent": 1, "ConversationLog": 1},
             "reminders": 1,
             "topics": {USER_CHAT: {"backlog": 0, "dead_letters": 0}},
         }

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from multi_actor.contracts import MEMORY, USER_CHAT, ConversationUpdated, MemoryAgentInterface
 from multi_actor.hosting.abc import ActorCallError, CloudEvent, Delivery
 from multi_actor.logs import correlation_id
+from multi_actor.messaging.wire import is_envelope
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +49,9 @@ class Subscriptions:
 
     async def deliver(self, envelope: CloudEvent) -> Delivery:
         """Hand an event to its handlers; ``DROP`` what can never be processed."""
-        data = _data(envelope)
+        data = event_data(envelope)
+        if is_envelope(data):  # one agent's message to others on the same topic
+            return Delivery.SUCCESS
         event_type = data.get("event_type") if data else None
         row = next((row for row in self.table if row.event_type == event_type), None)
         if data is None or row is None:
@@ -71,7 +74,7 @@ class Subscriptions:
 
     async def bury(self, envelope: CloudEvent) -> Delivery:
         """Log a dead letter with its ids and count it."""
-        data = _data(envelope) or {}
+        data = event_data(envelope) or {}
         topic = _shown(envelope.get("topic"))
         self.dead_letters[topic if topic in self.topics() else "-"] += 1
         _log.error(
@@ -94,6 +97,17 @@ def conversation_subscriptions(proxies: ActorFactoryBase) -> Subscriptions:
     return Subscriptions((Subscription(USER_CHAT, "ConversationUpdated", ConversationUpdated, (update_memory,)),))
 
 
+def event_data(envelope: CloudEvent) -> dict[str, Any] | None:
+    """Return the event, which may come as an object or as its JSON in a string."""
+    data = envelope.get("data")
+    if isinstance(data, str):
+        try:
+            data = json.loads(data)
+        except (ValueError, RecursionError):
+            return None
+    return data if isinstance(data, dict) else None
+
+
 def read_envelope(body: bytes) -> CloudEvent | None:
     """Read a structured CloudEvent, and take over its correlation id; None if it is no JSON object."""
     try:
@@ -106,17 +120,6 @@ def read_envelope(body: bytes) -> CloudEvent | None:
     if isinstance(caused_by, str) and caused_by:
         correlation_id.set(_shown(caused_by))
     return envelope
-
-
-def _data(envelope: CloudEvent) -> dict[str, Any] | None:
-    """Return the event, which may come as an object or as its JSON in a string."""
-    data = envelope.get("data")
-    if isinstance(data, str):
-        try:
-            data = json.loads(data)
-        except (ValueError, RecursionError):
-            return None
-    return data if isinstance(data, dict) else None
 
 
 def _shown(value: object) -> str:

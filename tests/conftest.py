@@ -96,7 +96,7 @@ def serve(actor_host: str, serve_on: Serve, request: pytest.FixtureRequest) -> S
 
     @asynccontextmanager
     async def run(*, responder: Responder | None = None, **values: Any) -> AsyncIterator[httpx.AsyncClient]:
-        settings = Settings(**{"log_format": "json", **values})
+        settings = Settings(**{"log_format": "json", "log_database_url": "sqlite://", **values})
         host = DaprHost(runtime.address, turn_timeout=settings.request_timeout_seconds)
         app = create_app(settings, host, responder or TemplateResponder())
         async with serve_beside(runtime, app, host, token=values.get("app_api_token")) as client:

@@ -21,7 +21,8 @@ ALLOWED = {
     "messaging": {"errors", "logs", "messaging.*"},
     "hosting": {"errors", "deadlines", "logs", "serialization", "hosting.*"},
     "actors": {"errors", "deadlines", "logs", "contracts", "hosting.abc", "actors.*"},
-    "subscriptions": {"errors", "logs", "contracts", "hosting.abc"},
+    "subscriptions": {"errors", "logs", "contracts", "hosting.abc", "messaging.wire"},
+    "agents": {"errors", "contracts", "messaging", "agents.*"},
     "edge": {"errors", "deadlines", "logs", "serialization"},
     "callbacks": {"errors", "hosting.abc", "serialization"},
     "schemas": {"contracts", "hosting.abc"},
@@ -44,6 +45,7 @@ ALLOWED = {
         "contracts",
         "hosting.abc",
         "actors.*",
+        "agents.*",
         "subscriptions",
         "callbacks",
         "edge",
@@ -52,6 +54,8 @@ ALLOWED = {
 }
 # Modules that may import more than the rest of their room.
 ALLOWED_TOO = {
+    "agents.broadcast": {"hosting.abc", "messaging.*", "subscriptions"},
+    "agents.routes": {"schemas"},
     "messaging.dapr": {"actors.outbox", "hosting.abc"},
     "messaging.hosted": {"actors.outbox", "serialization"},
     "messaging.topics": {"hosting.abc"},
@@ -125,7 +129,7 @@ def test_private_names_stay_in_their_module(path: Path) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=relative)
 def test_the_web_framework_is_known_at_the_edge_only(path: Path) -> None:
     """Actors, contracts and hosts run without it."""
-    if name_of(path) in {"main", "app", "api", "edge", "callbacks", "schemas"}:
+    if name_of(path) in {"main", "app", "api", "edge", "callbacks", "schemas", "agents.routes"}:
         return
     assert not FRAMEWORKS & {module.partition(".")[0] for module, _ in imports_of(path)}
 

@@ -5,9 +5,13 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from multi_actor.hosting.abc import ActorKey
+from multi_actor.hosting.embedded import EmbeddedHost
+from multi_actor.hosting.stores import SqliteStore
 from multi_actor.settings import Settings
 from tests.conftest import Serve
 from tests.support import wait_until
@@ -46,6 +50,27 @@ async def test_the_first_conversation_goes_as_shown(serve_on: Serve) -> None:
             else:
                 answer = await client.get(path)
             assert without_times(answer.text) == without_times(printed)
+
+
+async def test_the_agent_of_twenty_lines_works(serve_on: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its line in the table it counts each turn, and keeps what it counted."""
+    block = re.search(r"```python\n((?:(?!```).)*class WordCount.*?)```", README, re.DOTALL)
+    assert block
+    program: dict[str, Any] = {"__name__": "readme"}
+    exec(block[1], program)  # noqa: S102  # it is what the README shows
+    agent = program["WordCount"]
+    assert len(block[1].split("\n\n\n")[1].splitlines()) <= 20
+    monkeypatch.setattr("multi_actor.agents.agents", lambda _: {agent: agent})
+    store = SqliteStore(":memory:")
+    async with serve_on(host=EmbeddedHost(store)) as client:
+        for text in ("one", "two words"):
+            await client.post("/chat/user1", json={"role": "user", "content": text})
+
+        async def counted() -> bool:
+            kept = await store.get(ActorKey("WordCount", "user1"), "agent-user1", now=0)
+            return kept is not None and json.loads(kept) == {"words": 3}
+
+        await wait_until(counted, description="the words of both turns are counted")
 
 
 def test_every_setting_is_in_the_table() -> None:

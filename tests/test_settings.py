@@ -24,6 +24,8 @@ DEFAULTS = {
     "LOG_LEVEL": "INFO",
     "LOG_FORMAT": "auto",
     "RESPONDER": "template",
+    "AGENTS": "all",
+    "LOG_DATABASE_URL": None,
 }
 
 

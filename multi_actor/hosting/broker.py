@@ -68,11 +68,12 @@ class Broker:
             case []:
                 await self._store.append(topic, body)
             case [queue]:
-                queue.add(await self._store.append(queue.name, body))
+                await self._append(queue, body)
             case queues:
-                stored = await asyncio.gather(*(self._store.append(queue.name, body) for queue in queues))
-                for queue, one in zip(queues, stored, strict=True):
-                    queue.add(one)
+                await asyncio.gather(*(self._append(queue, body) for queue in queues))
+
+    async def _append(self, queue: Queue, body: str) -> None:
+        queue.add(await self._store.append(queue.name, body))
 
     async def start(self) -> None:
         """Take up what the store still holds, oldest first."""

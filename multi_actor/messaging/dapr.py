@@ -10,28 +10,22 @@ from dapr.actor import ActorProxy, Remindable
 
 from multi_actor.actors.outbox import Publisher
 from multi_actor.hosting.abc import ActorCallError, ActorHost
-from multi_actor.messaging.abc import A, Factory
 from multi_actor.messaging.agent import Agent, AgentMetadata
-from multi_actor.messaging.base import RUNNING, BaseRuntime, RuntimeOptions
+from multi_actor.messaging.base import RUNNING, RuntimeOptions
 from multi_actor.messaging.context import chain_to, running_turn
-from multi_actor.messaging.exceptions import (
-    NotAccessibleError,
-    RegistrationError,
-    RemoteHandlerError,
-    UnavailableError,
-)
+from multi_actor.messaging.durable import DurableRuntime
+from multi_actor.messaging.exceptions import RemoteHandlerError, UnavailableError
 from multi_actor.messaging.hosted import Desk, HostedAgent, HostedAgentInterface, HostedTurn, actor_id_of
-from multi_actor.messaging.ids import AgentId, AgentType, TopicId
+from multi_actor.messaging.ids import AgentId, TopicId
 from multi_actor.messaging.mailbox import Post
-from multi_actor.messaging.subscriptions import Subscription, TypePrefixSubscription, TypeSubscription
-from multi_actor.messaging.topics import Topics
+from multi_actor.messaging.topics import TopicOptions, Topics, Translator
 from multi_actor.messaging.tracing import carry
-from multi_actor.messaging.wire import Envelope, Packed, Request
+from multi_actor.messaging.wire import Envelope, Packed, Request, Wire
 
 _log = logging.getLogger(__name__)
 
 
-class DaprAgentRuntime(BaseRuntime):
+class DaprAgentRuntime(DurableRuntime):
     """Hosts agents as virtual actors: an agent type is an actor type, a direct message an actor call.
 
     A published message goes through the broker. An agent's ``save_state()`` is kept after each message that changed
@@ -39,27 +33,45 @@ class DaprAgentRuntime(BaseRuntime):
     message that the broker delivers again is handled once. A handler that raises leaves nothing of what it did; where
     it raised a ``RetryableError`` on a published message, that is delivered again later.
 
+    ``translators`` are for Dapr topics on which others publish: each makes messages of their events. The embedded host
+    delivers ``at_once`` events of a topic side by side to the agents.
+
     The runtime enters ``host`` when it starts, and leaves it when it stops, unless somebody else has entered it after
     ``join``. ``stop`` waits ``patience`` seconds at most for published messages; those that were not delivered by
     then wait for the next process. So does ``stop_when_idle`` once none has arrived for that long: where there are
     replicas, some arrive at others.
     """
 
-    def __init__(self, host: ActorHost, *, patience: float = 30.0, **options: Unpack[RuntimeOptions]) -> None:
+    def __init__(
+        self,
+        host: ActorHost,
+        *,
+        patience: float = 30.0,
+        at_once: int = 32,
+        translators: Mapping[str, Translator] | None = None,
+        **options: Unpack[RuntimeOptions],
+    ) -> None:
         super().__init__(**options)
         self._host = host
         self._patience = patience
-        deliver = partial(self._call, method="Deliver")
-        self._topics = Topics(host, self._registry, self._tracing, deliver, self._settled, patience)
+        self._wire = Wire()
+        self._topics = Topics(
+            host,
+            self._registry,
+            self._tracing,
+            self._wire.pack,
+            partial(self._call, method="Deliver"),
+            self._settled,
+            TopicOptions(patience, at_once, translators or {}),
+        )
         self._desk = Desk(
             make=partial(self._registry.make, self),
             handle=self._handle_counted,
             refusing=lambda: None if self._state is RUNNING else self._state,
             forget=self._topics.settle,
             publisher=Publisher(self._topics.publish),
+            wire=self._wire,
         )
-        self._wire = self._desk.wire
-        self._joined = False
         self._enters = False
         self._opening: asyncio.Task[None] | None = None
 
@@ -189,35 +201,6 @@ class DaprAgentRuntime(BaseRuntime):
     def _settled(self, post: Post) -> None:
         self._leave_queue(post)
         self._idle.set()
-
-    # -- who is registered
-
-    async def register_factory(
-        self, type: str | AgentType, agent_factory: Factory, *, expected_class: type[Agent] | None = None
-    ) -> AgentType:
-        self._check_open()
-        return await super().register_factory(type, agent_factory, expected_class=expected_class)
-
-    async def add_subscription(self, subscription: Subscription) -> None:
-        self._check_open()
-        if not isinstance(subscription, TypeSubscription):
-            raise RegistrationError(f"{subscription!r}: topics are carried by their type; subscribe by type or prefix")
-        if isinstance(subscription, TypePrefixSubscription) and ":" not in subscription.topic_type_prefix:
-            raise RegistrationError(f"{subscription!r}: a broker's topics have names; a prefix holds a ':'")
-        await super().add_subscription(subscription)
-
-    def _check_open(self) -> None:
-        if self._joined:
-            raise RegistrationError("agents and subscriptions are registered before the start")
-
-    async def register_agent_instance(self, agent_instance: Agent, agent_id: AgentId) -> AgentId:
-        raise NotAccessibleError(
-            f"{agent_id} outlives this process, so {agent_instance!r} cannot be it: use a factory"
-        )
-
-    async def try_get_underlying_agent_instance(self, id: AgentId, type: type[A]) -> A:
-        self._registry.check(id)
-        raise NotAccessibleError(f"{id}, be it a {type.__name__} or not, may live in another process")
 
     # -- agents
 

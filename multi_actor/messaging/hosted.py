@@ -79,7 +79,7 @@ class Desk:
     forget: Callable[[str], None]
     """Note that a message, by its id, was not published after all."""
     publisher: Publisher
-    wire: Wire = field(default_factory=Wire)
+    wire: Wire
     made: set[AgentId] = field(default_factory=set)
 
 

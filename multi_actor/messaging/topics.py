@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from multi_actor.hosting.abc import ActorHost, CloudEvent, Delivery
@@ -13,9 +14,31 @@ from multi_actor.messaging.mailbox import Post
 from multi_actor.messaging.registry import Registry
 from multi_actor.messaging.subscriptions import TypeSubscription
 from multi_actor.messaging.tracing import Tracing, carried, carry
-from multi_actor.messaging.wire import Envelope, Packed
+from multi_actor.messaging.wire import Envelope, Packed, is_envelope
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message made of an event that no agent published; ``message_id`` is the same each time the event comes."""
+
+    message: Any
+    topic_id: TopicId
+    message_id: str
+
+
+Translator = Callable[[CloudEvent], Incoming | None]
+"""Makes a message of what others publish on a topic; None of an event that is theirs to understand."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicOptions:
+    """How topics are carried, as ``DaprAgentRuntime`` takes it."""
+
+    patience: float
+    at_once: int
+    translators: Mapping[str, Translator]
 
 
 def topic_name(topic_type: str) -> str:
@@ -26,8 +49,9 @@ def topic_name(topic_type: str) -> str:
 class Topics:
     """Carries published messages to the agents that are subscribed in this process.
 
-    ``call`` hands a message to an agent; ``settled`` is called with each message of this process that has arrived, or
-    will not be waited for: one that did not arrive within ``patience`` seconds may have arrived at another replica.
+    ``pack`` makes JSON of a message, ``call`` hands it to an agent; ``settled`` is called with each message of this
+    process that has arrived, or will not be waited for: one that did not arrive within ``patience`` seconds may have
+    arrived at another replica.
     """
 
     def __init__(
@@ -35,16 +59,18 @@ class Topics:
         host: ActorHost,
         registry: Registry,
         tracing: Tracing,
+        pack: Callable[[Any], Packed],
         call: Callable[[AgentId, Envelope], Awaitable[Packed]],
         settled: Callable[[Post], None],
-        patience: float,
+        options: TopicOptions,
     ) -> None:
         self._host = host
         self._registry = registry
         self._tracing = tracing
+        self._pack = pack
         self._call = call
         self._settled = settled
-        self._patience = patience
+        self._options = options
         self._names: set[str] = set()
         self._underway: dict[str, tuple[float, Post]] = {}
 
@@ -53,7 +79,9 @@ class Topics:
         subscriptions = self._registry.subscriptions.all
         self._names = {topic_name(each.topic_type) for each in subscriptions if isinstance(each, TypeSubscription)}
         for name in sorted(self._names):
-            self._host.subscribe(name, self.receive, dead_letters=self.bury)
+            self._host.subscribe(
+                name, self.receive, dead_letters=self.bury, name="agents", at_once=self._options.at_once
+            )
 
     @property
     def underway(self) -> int:
@@ -65,7 +93,7 @@ class Topics:
         self._registry.subscribers(topic_id)  # warns if there are none
         now = time.monotonic()
         for message_id, (since, _) in list(self._underway.items()):
-            if now - since < self._patience:
+            if now - since < self._options.patience:
                 break
             self.settle(message_id)
         if topic_name(topic_id.type) in self._names:
@@ -86,7 +114,9 @@ class Topics:
     async def receive(self, event: CloudEvent) -> Delivery:
         """Hand a published message to every agent that is subscribed."""
         try:
-            envelope: Envelope = event["data"]
+            envelope = self._open(event)
+            if envelope is None:
+                return Delivery.SUCCESS
             topic_id = TopicId.from_str(envelope["topic"] or "")
         except (KeyError, TypeError, ValueError):
             _log.warning("event %s of %s dropped: it is no message of an agent", event.get("id"), event.get("topic"))
@@ -99,6 +129,22 @@ class Topics:
             return Delivery.RETRY
         self.settle(envelope["event_id"])
         return Delivery.SUCCESS
+
+    def _open(self, event: CloudEvent) -> Envelope | None:
+        data = event.get("data")
+        if is_envelope(data):
+            return data
+        incoming = self._options.translators[event["topic"]](event)
+        if incoming is None:
+            return None
+        return Envelope(
+            event_id=incoming.message_id,
+            message=self._pack(incoming.message),
+            sender=None,
+            topic=str(incoming.topic_id),
+            chain=[],
+            trace={},
+        )
 
     async def bury(self, event: CloudEvent) -> Delivery:
         """Give a message up that could not be handled, time and again."""

@@ -4,7 +4,7 @@ import asyncio
 import builtins
 from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict, TypeGuard
 
 from pydantic import BaseModel
 from pydantic_core import to_json
@@ -43,6 +43,11 @@ class Envelope(TypedDict):
     topic: str | None
     chain: list[str]
     trace: dict[str, str]
+
+
+def is_envelope(data: object) -> TypeGuard[Envelope]:
+    """Tell what an agent published from what others did."""
+    return isinstance(data, dict) and Envelope.__required_keys__ <= data.keys()
 
 
 class Request(TypedDict):

@@ -131,7 +131,8 @@ async def test_dead_letters_of_topics_that_are_not_ours_are_counted_together(cli
         await client.post("/dead-letter", json=cloud_event(event(), topic=f"made-up-{number}"))
     await client.post("/dead-letter", json=cloud_event(event()))
     topics = (await client.get("/metadata")).json()["topics"]
-    assert topics == {"user-chat": {"backlog": 0, "dead_letters": 1}}
+    assert topics["user-chat"] == {"backlog": 0, "dead_letters": 1}
+    assert not any(name.startswith("made-up") for name in topics)
 
 
 async def test_a_dead_letter_is_logged_with_its_ids_and_counted(client: httpx.AsyncClient, log: Log) -> None:

@@ -24,6 +24,8 @@ ROUTES = {
     ("get", "/chat/{actor_id}/history"): {"422", "500", "503"},
     ("get", "/response/{actor_id}/count"): {"422", "500", "503"},
     ("get", "/memory/{actor_id}"): {"422", "500", "503"},
+    ("get", "/sentiment/{actor_id}"): {"422", "500", "503"},
+    ("get", "/log/{actor_id}"): {"422", "500", "503"},
     ("post", "/subscribe"): {"401", "413", "500", "503"},
     ("post", "/dead-letter"): {"401", "413", "500", "503"},
     ("get", "/dapr/config"): {"401", "500", "503"},

@@ -70,7 +70,7 @@ async def test_kills_at_any_moment_lose_and_double_nothing(
     client: httpx.AsyncClient,
     record_property: Callable[[str, object], None],
 ) -> None:
-    """After 26 kills under load every answered turn is counted, in the history and in the memory, once, in order."""
+    """After 26 kills under load each answered turn is counted, in history, memory and log, once, in order."""
     seed = f"{os.environ.get('KILL_SEED') or secrets.token_hex(4)}"
     print(f"\nKILL_SEED={seed} repeats the moments of run {life}")  # noqa: T201  # a failure can be repeated by it
     random = Random(f"{seed}-{life}")
@@ -110,11 +110,15 @@ async def test_kills_at_any_moment_lose_and_double_nothing(
 
     async def at_rest() -> bool:
         metadata = await read(client, service, "/metadata")
-        return bool(
-            metadata["reminders"] == 0 and metadata["topics"]["user-chat"] == {"backlog": 0, "dead_letters": 0}
+        return metadata["reminders"] == 0 and all(
+            topic == {"backlog": 0, "dead_letters": 0} for topic in metadata["topics"].values()
         )
 
     await wait_until(at_rest, description="no event and no reminder is left", within=REMEMBERED_WITHIN)
+    for user in USERS:
+        assert (await read(client, service, f"/sentiment/{user}"))["messages"] == len(traffic.of_user(user))
+        logged = (await read(client, service, f"/log/{user}?limit=1000"))["turns"]
+        assert [message for turn in logged for message in (turn["input"], turn["output"])] == expected[user]
     await service.stop()
     for user in USERS:
         turns = traffic.of_user(user)
