@@ -62,18 +62,13 @@ class Broker:
         Raises:
             StoreUnavailableError: it could not be kept.
         """
-        event = cloud_event(data, event_id=event_id, source=self._source, pubsubname=self._pubsub, topic=topic)
-        body = write_json(event).decode()
-        match self._topics.get(topic, []):
-            case []:
-                await self._store.append(topic, body)
-            case [queue]:
-                await self._append(queue, body)
-            case queues:
-                await asyncio.gather(*(self._append(queue, body) for queue in queues))
-
-    async def _append(self, queue: Queue, body: str) -> None:
-        queue.add(await self._store.append(queue.name, body))
+        envelope = cloud_event(data, event_id=event_id, source=self._source, pubsubname=self._pubsub, topic=topic)
+        body = write_json(envelope).decode()
+        queues = self._topics.get(topic, [])
+        # At once: what published it will not do so again when only some have it.
+        stored = await self._store.append(body, *([queue.name for queue in queues] or [topic]))
+        for queue, event in zip(queues, stored, strict=False):
+            queue.add(event)
 
     async def start(self) -> None:
         """Take up what the store still holds, oldest first."""

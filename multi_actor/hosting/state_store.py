@@ -84,8 +84,8 @@ class StateStore(ABC):
         """Return every reminder."""
 
     @abstractmethod
-    async def append(self, topic: str, body: str) -> StoredEvent:
-        """Add an event to a topic."""
+    async def append(self, body: str, *topics: str) -> list[StoredEvent]:
+        """Add an event to each topic, or to none."""
 
     @abstractmethod
     async def acknowledge(self, event: StoredEvent) -> None:

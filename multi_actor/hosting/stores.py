@@ -159,11 +159,12 @@ class SqliteStore(StateStore):
         rows = await self._database.read(lambda c: c.execute("SELECT * FROM reminder").fetchall())
         return [StoredReminder(ActorKey(*row[:2]), *row[2:]) for row in rows]
 
-    async def append(self, topic: str, body: str) -> StoredEvent:
-        self._last_event += 1
-        event = StoredEvent(self._last_event, topic, body)
-        await self._database.bulk("published", write_json([event.id, topic, body]).decode())
-        return event
+    async def append(self, body: str, *topics: str) -> list[StoredEvent]:
+        events = [StoredEvent(self._last_event + number, topic, body) for number, topic in enumerate(topics, 1)]
+        self._last_event += len(events)
+        rows = write_json([[event.id, event.topic, body] for event in events]).decode()
+        await self._database.bulk("published", rows[1:-1])
+        return events
 
     async def acknowledge(self, event: StoredEvent) -> None:
         await self._database.bulk("delivered", str(event.id))

@@ -204,9 +204,9 @@ class FaultyStore(SqliteStore):
         self._fail_if_asked("save")
         await super().transact(key, operations, now=now)
 
-    async def append(self, topic: str, body: str) -> StoredEvent:
+    async def append(self, body: str, *topics: str) -> list[StoredEvent]:
         self._fail_if_asked("publish")
-        return await super().append(topic, body)
+        return await super().append(body, *topics)
 
 
 class SteppingClock(ManualClock):

@@ -107,7 +107,7 @@ async def test_a_delivery_carries_the_correlation_id_of_its_publisher(store: Sql
 
 async def test_a_backlog_of_several_pages_is_taken_up_whole(store: SqliteStore) -> None:
     """However long it got while nothing ran."""
-    await asyncio.gather(*(store.append("news", json.dumps(envelope(number))) for number in range(2500)))
+    await asyncio.gather(*(store.append(json.dumps(envelope(number)), "news") for number in range(2500)))
     seen: set[str] = set()
 
     async def subscriber(event: CloudEvent) -> Delivery:

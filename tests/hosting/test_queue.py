@@ -121,7 +121,7 @@ async def test_a_long_backlog_stays_in_the_store(store: Store, clock: ManualCloc
 
 async def test_a_store_that_cannot_be_read_is_read_again(store: Store, clock: ManualClock) -> None:
     """What waits in it is late, not lost."""
-    await store.append("news", json.dumps({"id": "e1", "topic": "news", "correlationid": "-", "data": {}}))
+    await store.append(json.dumps({"id": "e1", "topic": "news", "correlationid": "-", "data": {}}), "news")
     store.failures = 1
     reader = Reader()
     topics = broker(store, clock)

@@ -99,7 +99,7 @@ async def test_one_bad_job_fails_alone(store: WatchedStore) -> None:
     """Of writes that share a commit, the one that cannot be done is refused, and the others are kept."""
     keys = [ActorKey("Probe", str(number)) for number in range(20)]
     writes = [store.transact(key, b"[{" if key.actor_id == "7" else upsert(name=1), now=0) for key in keys]
-    events = [store.append("news", "{}") for _ in range(5)]
+    events = [store.append("{}", "news") for _ in range(5)]
     results = await asyncio.gather(*writes, *events, return_exceptions=True)
     failed = [number for number, result in enumerate(results) if isinstance(result, BaseException)]
     assert failed == [7]
@@ -135,7 +135,7 @@ async def test_a_full_disk_loses_nothing_that_was_acknowledged(path: str) -> Non
         assert len(kept) > 10
         assert [name for name in kept if await read(store, KEY, name) is None] == []
         with pytest.raises(StoreUnavailableError):
-            await store.append("news", "x" * 100_000)
+            await store.append("x" * 100_000, "news")
 
         await store.transact(KEY, delete(*kept[:10]), now=0)
         await store.transact(KEY, upsert(again="there is room"), now=0)
@@ -182,8 +182,8 @@ async def test_reminders_are_kept_by_actor_and_name(store: WatchedStore) -> None
 
 async def test_events_are_kept_in_order_until_they_are_acknowledged(store: WatchedStore) -> None:
     """Dead letters are listed apart, and of each topic the newest are kept."""
-    events = [await store.append("news", str(number)) for number in range(6)]
-    await store.append("weather", "rain")
+    events = [(await store.append(str(number), "news"))[0] for number in range(6)]
+    await store.append("rain", "weather")
     assert [event.body for event in await store.events("news")] == list("012345")
     assert await store.events("news", after=events[1].id, limit=2) == events[2:4]
     await store.acknowledge(events[0])

@@ -39,9 +39,9 @@ class FaultyStore(SqliteStore):
         await self.before_transact(key)
         await super().transact(key, operations, now=now)
 
-    async def append(self, topic: str, body: str) -> StoredEvent:
-        await self.before_append(topic)
-        return await super().append(topic, body)
+    async def append(self, body: str, *topics: str) -> list[StoredEvent]:
+        await self.before_append(topics[0])
+        return await super().append(body, *topics)
 
 
 def refuses(actor_type: str) -> Callable[[ActorKey], Awaitable[None]]:

@@ -31,10 +31,10 @@ async def _transact_unless_chat(store: SqliteStore, key: ActorKey, operations: b
     await _transact(store, key, operations, now=now)
 
 
-async def _append_and_die(store: SqliteStore, topic: str, body: str) -> StoredEvent:
-    event = await _append(store, topic, body)
+async def _append_and_die(store: SqliteStore, body: str, *topics: str) -> list[StoredEvent]:
+    events = await _append(store, body, *topics)
     _die()
-    return event
+    return events
 
 
 _PATCHES: dict[str, tuple[type, str, Any]] = {

@@ -104,11 +104,10 @@ class Service:
         """How many turns the memory actor counted, up to where all of them, and which beyond."""
         return self.kept("MemoryAgentActor", f"memory-{user}", f"memory-count-{user}")
 
-    def events(self) -> int:
-        """How many events the broker holds."""
+    def events(self) -> list[str]:
+        """Whom the broker holds events for, by their queues' names."""
         with self._file() as file:
-            count: int = file.execute("SELECT count(*) FROM event").fetchone()[0]
-        return count
+            return [name for (name,) in file.execute("SELECT topic FROM event ORDER BY id")]
 
     @contextmanager
     def _file(self) -> Iterator[sqlite3.Connection]:

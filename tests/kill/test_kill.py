@@ -171,7 +171,7 @@ async def test_a_death_before_the_save_leaves_no_turn(service: Service, client: 
 async def test_the_reminder_alone_brings_an_unpublished_event(service: Service, client: httpx.AsyncClient) -> None:
     """A turn that was saved and not published reaches the memory after a restart, with no request to set it going."""
     await die_at(dying.AFTER_SAVE, service, client)
-    assert service.events() == 0
+    assert service.events() == []
     assert service.count_of_memory("ada") is None
     await service.start()
     await service.ready(client)
@@ -182,7 +182,9 @@ async def test_the_reminder_alone_brings_an_unpublished_event(service: Service, 
 async def test_a_published_event_survives_the_process(point: str, service: Service, client: httpx.AsyncClient) -> None:
     """An event that the broker has is delivered after a restart, and taken in once if it was before."""
     await die_at(point, service, client)
-    assert service.events() == 1
+    assert "user-chat" in service.events()
+    if point == dying.AFTER_PUBLISH:
+        assert service.events() == ["user-chat", "user-chat/agents"]
     await service.start()
     await service.ready(client)
     await remember_once(service, client)
