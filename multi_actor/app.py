@@ -65,12 +65,13 @@ def create_app(settings: Settings, host: ActorHost, responder: Responder) -> Fas
             if not token and (host.kind == "dapr" or settings.listen not in LOOPBACK):
                 _log.warning("APP_API_TOKEN is not set: whoever reaches this port can forge events and actor calls")
             await _register_actors(host, settings, responder, publisher)
-            for topic in subscriptions.topics():
-                host.subscribe(topic, subscriptions.deliver, dead_letters=subscriptions.bury)
             async with contextlib.AsyncExitStack() as started:
                 if broadcast:
+                    # Before the memory: an event that this has taken in is not published again, were it lost.
                     await broadcast.join()
                     await started.enter_async_context(turn_log)  # outlives the host: turns under way write to it
+                for topic in subscriptions.topics():
+                    host.subscribe(topic, subscriptions.deliver, dead_letters=subscriptions.bury)
                 await started.enter_async_context(host)
                 if broadcast:
                     await started.enter_async_context(broadcast)

@@ -1,8 +1,9 @@
 """The table of turns, in whichever database SQLAlchemy reaches."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -52,12 +53,13 @@ class LoggedTurn(BaseModel):
 class TurnLog:
     """Writes and reads turns, one transaction after the other in a thread of its own.
 
-    What arrives while a transaction is under way goes into the next one together. A database that is away is an
-    error of the call, not of the start: it may come back.
+    What arrives while a transaction is under way goes into the next one together. A database that is away, or takes
+    more than ``seconds``, is an error of the call, not of the start: it may come back.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, seconds: float = 5.0) -> None:
         self._url = url
+        self._seconds = seconds
         self._waiting: list[tuple[ConversationUpdated, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._there = False  # whether the table is known to be
@@ -99,7 +101,8 @@ class TurnLog:
         self._waiting.append((turn, done))
         if not self._writing:
             self._writing = asyncio.create_task(self._write())
-        await done
+        async with self._patience():
+            await done
 
     async def last(self, actor_id: str, limit: int) -> list[LoggedTurn]:
         """Return up to ``limit`` turns of a user, the latest ones, oldest first.
@@ -108,7 +111,16 @@ class TurnLog:
             LogUnavailableError: the database does not answer.
         """
         self._check_open()
-        return await self._run(lambda: self._read(actor_id, limit))
+        async with self._patience():
+            return await self._run(lambda: self._read(actor_id, limit))
+
+    @asynccontextmanager
+    async def _patience(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._seconds):
+                yield
+        except TimeoutError:
+            raise LogUnavailableError(f"no answer within {self._seconds:g} s") from None
 
     def _check_open(self) -> None:
         if not self._open:

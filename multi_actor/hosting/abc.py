@@ -125,8 +125,8 @@ class ActorHost(ABC):
         it to ``dead_letters``, once, and keeps it where it can be listed.
 
         Subscribers of one topic have different names. The embedded host keeps a queue for each, of which it delivers
-        ``at_once`` events side by side. Dapr delivers to an application, as many at once as the component says, and
-        what one subscriber wants again all of them get again.
+        ``at_once`` events side by side. Dapr delivers to an application, as many at once as the component says; its
+        subscribers are asked in the order in which they came, and what one of them wants again all get again.
         """
 
     @abstractmethod

@@ -45,11 +45,11 @@ async def ask(subscriber: Subscriber, event: CloudEvent) -> Delivery:
 
 
 async def ask_all(subscribers: Iterable[Subscriber], event: CloudEvent) -> Delivery:
-    """Ask subscribers side by side for one answer: ``RETRY`` or else ``DROP`` where one of them says so.
+    """Ask every subscriber, one after the other, for one answer: ``RETRY`` or else ``DROP`` where one says so.
 
     An event without subscribers is dropped.
     """
-    answers = await asyncio.gather(*(ask(subscriber, event) for subscriber in subscribers))
+    answers = [await ask(subscriber, event) for subscriber in subscribers]
     if not answers:
         _log.warning("event %a dropped: nobody subscribes to its topic %a", event.get("id"), event.get("topic"))
         return Delivery.DROP

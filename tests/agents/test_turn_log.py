@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -89,6 +90,21 @@ async def test_a_database_that_is_away_is_an_error_that_may_pass(log: TurnLog, f
     file.rmdir()  # noqa: ASYNC240
     await log.add(turn(1))
     assert await sequences(log) == [1]
+
+
+async def test_a_database_that_hangs_keeps_nobody_waiting(file: Path) -> None:
+    """It counts as away; what it was given is written once it goes on."""
+    goes_on = threading.Event()
+    async with TurnLog(f"sqlite:///{file}", seconds=0.05) as log:
+        await log.add(turn(1))
+        insert = log._insert
+        log._insert = lambda turns: (goes_on.wait(20), insert(turns))[1]  # type: ignore[method-assign]
+        for ask in (log.add(turn(2)), log.add(turn(3)), log.last("ada", 1)):
+            with pytest.raises(LogUnavailableError, match="no answer within"):
+                await ask
+        goes_on.set()
+    async with TurnLog(f"sqlite:///{file}") as again:
+        assert await sequences(again) == [1, 2, 3]
 
 
 async def test_a_turn_that_the_database_refuses_holds_up_no_other(log: TurnLog) -> None:

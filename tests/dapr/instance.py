@@ -53,7 +53,14 @@ class Instance:
             [sys.executable, *program],
             log=plane.folder / "logs" / f"app-{port}.log",
             environment=environment(
-                self.sidecar.env() | {"ACTOR_HOST": "auto", "PORT": str(port), "LOG_FORMAT": "json"} | settings
+                self.sidecar.env()
+                | {
+                    "ACTOR_HOST": "auto",
+                    "PORT": str(port),
+                    "LOG_FORMAT": "json",
+                    "LOG_DATABASE_URL": f"sqlite:///{plane.folder / 'conversation-log.db'}",
+                }
+                | settings
             ),
             folder=ROOT,
         )

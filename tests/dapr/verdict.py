@@ -8,7 +8,7 @@ import httpx
 from multi_actor.contracts import MEMORY
 from tests.dapr.instance import Instance, read
 from tests.kill.traffic import Traffic
-from tests.kill.verdict import kept_once
+from tests.kill.verdict import followed_once, kept_once
 from tests.support import wait_until
 from tools.dapr.processes import LOOPBACK
 
@@ -16,7 +16,7 @@ REMEMBERED_WITHIN = 60.0  # seconds, from when everything is up again
 
 
 async def remembered(traffic: Traffic, client: httpx.AsyncClient, one: Instance) -> None:
-    """Wait for every turn to reach the memory, then check that all is there once and in order."""
+    """Wait for every turn to reach the memory; all is there, and with the agents, once and in order."""
     ask = partial(_read, client, one.url)
 
     async def all_in_memory() -> bool:
@@ -33,6 +33,7 @@ async def remembered(traffic: Traffic, client: httpx.AsyncClient, one: Instance)
         assert (await ask(f"/memory/{user}"))["memory"] == histories[user]
         turns = len(traffic.of_user(user))
         assert await counted(one, client, user) == {"count": turns, "watermark": turns, "ahead": []}
+    await followed_once(traffic, histories, ask)
 
 
 async def counted(one: Instance, client: httpx.AsyncClient, user: str) -> Any:

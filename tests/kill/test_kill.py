@@ -18,7 +18,7 @@ import pytest
 from tests.kill import dying
 from tests.kill.service import Service
 from tests.kill.traffic import USERS, Traffic
-from tests.kill.verdict import in_the_order_of, kept_once
+from tests.kill.verdict import followed_once, in_the_order_of, kept_once
 from tests.support import wait_until
 
 KILLS = 26
@@ -115,10 +115,7 @@ async def test_kills_at_any_moment_lose_and_double_nothing(
         )
 
     await wait_until(at_rest, description="no event and no reminder is left", within=REMEMBERED_WITHIN)
-    for user in USERS:
-        assert (await read(client, service, f"/sentiment/{user}"))["messages"] == len(traffic.of_user(user))
-        logged = (await read(client, service, f"/log/{user}?limit=1000"))["turns"]
-        assert [message for turn in logged for message in (turn["input"], turn["output"])] == expected[user]
+    await followed_once(traffic, expected, partial(read, client, service))
     await service.stop()
     for user in USERS:
         turns = traffic.of_user(user)

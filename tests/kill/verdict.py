@@ -5,7 +5,9 @@ from typing import Any
 
 from tests.kill.service import KEPT_MESSAGES
 from tests.kill.traffic import Traffic, Turn
+from tests.support import wait_until
 
+FOLLOWED_WITHIN = 60.0  # seconds
 Read = Callable[[str], Awaitable[Any]]
 """Reads one path of the service."""
 
@@ -31,6 +33,29 @@ async def kept_once(traffic: Traffic, read: Read) -> dict[str, list[dict[str, st
     for lane in traffic.lanes:
         assert in_the_order_of(histories[lane.user], lane.turns) == lane.turns
     return histories
+
+
+async def followed_once(traffic: Traffic, histories: dict[str, list[dict[str, str]]], read: Read) -> None:
+    """Wait for the agents to follow, then check that each turn is in the log and in the tone, once and in order."""
+
+    async def all_rated() -> bool:
+        for user in traffic.users:
+            if (await read(f"/sentiment/{user}"))["messages"] < len(traffic.of_user(user)):
+                return False
+        return True
+
+    async def all_logged() -> bool:
+        for user in traffic.users:
+            if len((await read(f"/log/{user}?limit=1000"))["turns"]) < len(traffic.of_user(user)):
+                return False
+        return True
+
+    await wait_until(all_rated, description="every turn is rated", within=FOLLOWED_WITHIN)
+    await wait_until(all_logged, description="every turn is logged", within=FOLLOWED_WITHIN)
+    for user in traffic.users:
+        assert (await read(f"/sentiment/{user}"))["messages"] == len(traffic.of_user(user))
+        turns = (await read(f"/log/{user}?limit=1000"))["turns"]
+        assert [message for turn in turns for message in (turn["input"], turn["output"])] == histories[user]
 
 
 def _messages_of(turns: list[Turn]) -> list[dict[str, str]]:
