@@ -4,11 +4,15 @@
 it (SQLite file, default settings), load comes from this process over loopback, and the measure is a bare route of the
 same application that takes and returns the same JSON as a turn (``served.py``): what HTTP alone costs on this machine
 at this moment. ``GET /healthz``, which takes nothing, stands beside it.
+
+Replies go first; agents follow on what time is left. ``agents s/s`` is how long they go on after a second of load.
+With ``AGENTS=none`` it is the three actors alone.
 """
 
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import statistics
 import subprocess
@@ -49,10 +53,13 @@ def resident_mb(pid: int) -> float:
 
 
 async def throughput(port: int, seconds: float) -> None:
-    print("clients  healthz/s   bare/s  turns/s  turns:bare  turns:healthz  turn p50 ms  p99 ms  bare p50 ms")
+    print(
+        "clients  healthz/s   bare/s  turns/s  turns:bare  turns:healthz  turn p50 ms  p99 ms  bare p50 ms  agents s/s"
+    )
     for clients in (1, 8, 32):
         rates: dict[str, list[float]] = {"healthz": [], "bare": [], "turn": []}
         times: dict[str, list[float]] = {"healthz": [], "bare": [], "turn": []}
+        late = 0.0
         for part in range(4):  # interleaved, so that a noisy neighbour is in each
             requests: dict[str, Request] = {
                 "healthz": lambda *_: get("/healthz"),
@@ -63,14 +70,27 @@ async def throughput(port: int, seconds: float) -> None:
                 rate, sample = await load(port, clients, seconds / 4, request)
                 rates[name].append(rate)
                 times[name] += sample
-            await asyncio.sleep(0.2)  # what is published after the last reply is not the next part's load
+            late += await followed(port)  # what turns leave to do is not the next part's load
         mean = {name: statistics.mean(values) for name, values in rates.items()}
         cuts = statistics.quantiles(times["turn"], n=100)
         print(
             f"{clients:7} {mean['healthz']:10.0f} {mean['bare']:8.0f} {mean['turn']:8.0f}"
             f" {mean['turn'] / mean['bare']:11.2f} {mean['turn'] / mean['healthz']:14.2f}"
             f" {cuts[49]:12.2f} {cuts[98]:7.2f} {statistics.median(times['bare']):12.2f}"
+            f" {late / seconds:11.2f}"
         )
+
+
+async def followed(port: int) -> float:
+    """Return the seconds until all that was published has been taken in: agents follow when there is time."""
+    began = time.perf_counter()
+    _, connection = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", port)
+    while True:
+        answer = await connection.ask(get("/metadata"))
+        topics = json.loads(answer[answer.index(b"\r\n\r\n") :])["topics"]
+        if not any(topic["backlog"] for topic in topics.values()):
+            return time.perf_counter() - began
+        await asyncio.sleep(0.05)
 
 
 def turns_of(name: str, client: int, _: int) -> bytes:
@@ -82,6 +102,7 @@ async def flat_cost(port: int, turns: int) -> None:
     _, connection = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", port)
     for _ in range(turns):
         await connection.ask(turn("old"))
+    await followed(port)
     young: list[float] = []
     old: list[float] = []
     for fresh in range(60):
@@ -105,7 +126,7 @@ async def memory_growth(port: int, pid: int, users: int) -> None:
             await connection.ask(turn(f"m{user}"))
 
     await asyncio.gather(*(some(first) for first in range(16)))
-    await asyncio.sleep(2)
+    await followed(port)
     grown = resident_mb(pid) - before
     print(f"memory over {users:,} users: {before:.0f} MB + {grown:.0f} MB, {grown * 1024 / users:.1f} kB a user")
 

@@ -37,7 +37,10 @@ class Version:
             name,
             [sys.executable, *program],
             log=plane.folder / "logs" / f"{name}.log",
-            environment=environment({**self.sidecar.env(), "ACTOR_HOST": "auto", "PORT": str(self.port)}),
+            environment=environment(
+                # The three actors alone: what stands beside them has no agents either.
+                {**self.sidecar.env(), "ACTOR_HOST": "auto", "PORT": str(self.port), "AGENTS": "none"}
+            ),
             folder=ROOT,
             ready=answers(self.port, "/healthz"),
         )

@@ -1,5 +1,7 @@
 """How a conversation's broadcast reaches agents, and how they are asked about it."""
 
+import asyncio
+import contextlib
 from types import TracebackType
 from typing import Any, Self
 
@@ -40,7 +42,9 @@ class Broadcast:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._runtime.stop()
+        with contextlib.suppress(TimeoutError):  # the host waits for turns, as long as it has time for them
+            async with asyncio.timeout(2 * PATIENCE):
+                await self._runtime.stop()
 
     async def ask(self, question: Any, agent_type: str, user_id: str) -> Any:
         """Return an agent's answer.
