@@ -28,7 +28,7 @@ from multi_actor.actors.responder import Responder
 from multi_actor.actors.response import ResponseAgent
 from multi_actor.agents.broadcast import Broadcast
 from multi_actor.agents.routes import agent_routes
-from multi_actor.agents.turn_log import TurnLog
+from multi_actor.agents.turn_log import TurnLog, beside
 from multi_actor.api import conversation_routes, operations_routes, retry_after, sidecar_routes
 from multi_actor.callbacks import ActorCallbacks, Called
 from multi_actor.contracts import USER_CHAT
@@ -55,7 +55,10 @@ def create_app(settings: Settings, host: ActorHost, responder: Responder) -> Fas
     subscriptions = conversation_subscriptions(host.proxies)
     request_time = TimeLimit(settings.request_timeout_seconds)
     publisher = Publisher(lambda event, event_id: host.publish(USER_CHAT, event, event_id=event_id))
-    turn_log = TurnLog(settings.conversation_log)
+    log_url = settings.log_database_url
+    turn_log = TurnLog(
+        log_url.get_secret_value() if log_url else beside(settings.state_file), sync=settings.state_sync
+    )
     broadcast = Broadcast(host, turn_log) if settings.agents == "all" else None
     token = settings.app_api_token.get_secret_value() if settings.app_api_token else None
 

@@ -58,7 +58,7 @@ class TurnCancelledError(RetryableError):
 
 
 class LogUnavailableError(RetryableError):
-    """The database of the conversation log does not answer; a turn that it did not take comes again."""
+    """The database of the conversation log does not answer: what it was asked to take it may not have taken."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason

@@ -1,6 +1,5 @@
 """Settings, read from the environment when the composition root asks for them."""
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -50,16 +49,6 @@ class Settings(BaseSettings):
     log_database_url: SecretStr | None = Field(
         None, description="SQLAlchemy's URL for the conversation log; unset: SQLite, a file beside `STATE_FILE`"
     )
-
-    @property
-    def conversation_log(self) -> str:
-        """URL of the conversation log's database."""
-        if self.log_database_url:
-            return self.log_database_url.get_secret_value()
-        if self.state_file == ":memory:":
-            return "sqlite://"
-        file = Path(self.state_file)
-        return f"sqlite:///{file.with_name(f'{file.stem}-log.db')}"
 
     @field_validator("log_level", mode="before")
     @classmethod

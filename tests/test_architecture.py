@@ -25,6 +25,7 @@ ALLOWED = {
     "agents": {"errors", "contracts", "messaging", "agents.*"},
     "edge": {"errors", "deadlines", "logs", "serialization"},
     "callbacks": {"errors", "hosting.abc", "serialization"},
+    "sidecar_app": {"deadlines", "edge", "callbacks", "hosting.abc", "serialization", "subscriptions"},
     "schemas": {"contracts", "hosting.abc"},
     "api": {
         "errors",
@@ -58,7 +59,7 @@ ALLOWED_TOO = {
     "agents.routes": {"schemas"},
     "messaging.dapr": {"actors.outbox", "hosting.abc"},
     "messaging.hosted": {"actors.outbox", "serialization"},
-    "messaging.topics": {"hosting.abc"},
+    "messaging.topics": {"hosting.abc", "serialization"},
 }
 FRAMEWORKS = {"fastapi", "starlette", "uvicorn"}
 CONCRETE_HOSTS = {"hosting.embedded", "hosting.stores", "hosting.dapr"}
@@ -129,7 +130,7 @@ def test_private_names_stay_in_their_module(path: Path) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=relative)
 def test_the_web_framework_is_known_at_the_edge_only(path: Path) -> None:
     """Actors, contracts and hosts run without it."""
-    if name_of(path) in {"main", "app", "api", "edge", "callbacks", "schemas", "agents.routes"}:
+    if name_of(path) in {"main", "app", "api", "edge", "callbacks", "schemas", "sidecar_app", "agents.routes"}:
         return
     assert not FRAMEWORKS & {module.partition(".")[0] for module, _ in imports_of(path)}
 

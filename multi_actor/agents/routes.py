@@ -16,7 +16,10 @@ def agent_routes(broadcast: Broadcast) -> APIRouter:
 
     @router.get("/sentiment/{actor_id}", summary="Read a user's tone", response_model=Sentiment)
     async def sentiment(actor_id: ActorIdPath) -> Any:
-        """Return the tone of what the user said: of all messages, and of the last five, oldest first."""
+        """Return the tone of what the user said: of all messages, and of the last five, oldest first.
+
+        Of each message the first 1,000 characters are rated.
+        """
         return await broadcast.ask(GetSentiment(), "SentimentAgent", actor_id)
 
     @router.get("/log/{actor_id}", summary="Read the log of a conversation", response_model=Turns)

@@ -1,8 +1,8 @@
 """The table of turns, in whichever database SQLAlchemy reaches."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,29 +10,18 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import Column, DateTime, Engine, Integer, MetaData, String, Table, Text, create_engine, insert, select
+from sqlalchemy import URL, Engine, create_engine, insert, make_url, select
 from sqlalchemy.event import listen
 from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.pool import StaticPool
 
+from multi_actor.agents.table import TURNS
+from multi_actor.agents.thread import WorkThread
 from multi_actor.contracts import ConversationUpdated, MessageModel
 from multi_actor.errors import LogUnavailableError, StartupError
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 _MOST_AT_ONCE = 100  # rows of one transaction
-_MEMORY = "sqlite://"
-
-TURNS = Table(
-    "conversation_log",
-    MetaData(),
-    Column("event_id", String(255), primary_key=True),
-    Column("actor_id", String(64), nullable=False, index=True),
-    Column("sequence", Integer, nullable=False),
-    Column("user_said", Text, nullable=False),
-    Column("assistant_said", Text, nullable=False),
-    Column("logged_at", DateTime(timezone=True), nullable=False),
-)
-
 EXAMPLE: dict[str, Any] = {
     "sequence": 1,
     "input": {"role": "user", "content": "Hi"},
@@ -54,14 +43,22 @@ class TurnLog:
     """Writes and reads turns, one transaction after the other in a thread of its own.
 
     What arrives while a transaction is under way goes into the next one together. A database that is away, or takes
-    more than ``seconds``, is an error of the call, not of the start: it may come back.
+    more than ``seconds``, is an error of the call, not of the start: it may come back. ``sync`` (``normal`` or
+    ``full``) is for SQLite what it is for the actors' state.
     """
 
-    def __init__(self, url: str, *, seconds: float = 5.0) -> None:
+    REST_SECONDS = 2.0
+    """For so long a database is left alone after it has failed."""
+
+    def __init__(self, url: str | URL, *, sync: str = "normal", seconds: float = 5.0) -> None:
         self._url = url
+        self._sync = sync
         self._seconds = seconds
+        self.owed: set[str] = set()
+        """Users whose agents here hold turns that the database did not take."""
         self._waiting: list[tuple[ConversationUpdated, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
+        self._away_until = 0.0  # by the loop's clock
         self._there = False  # whether the table is known to be
         self._open = False
 
@@ -71,38 +68,37 @@ class TurnLog:
         Raises:
             StartupError: the URL is no database's, or its driver is not installed.
         """
-        try:
-            self._engine = self._make_engine()
-        except (ArgumentError, NoSuchModuleError, ImportError) as error:
-            raise StartupError(f"LOG_DATABASE_URL: {error}") from None
-        self._thread = ThreadPoolExecutor(1, "conversation-log")
+        self._engine = self._make_engine()
+        self._thread = WorkThread("conversation-log")
+        self._thread.start()
         self._there = False
+        self._away_until = 0.0
         self._open = True
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Write what waits, and close."""
+        """Write what waits, within ``seconds``, and close."""
         self._open = False
-        if self._writing:
-            await asyncio.wait([self._writing])
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._engine.dispose)
-        self._thread.shutdown()
+        if writing := self._writing:
+            await asyncio.wait([writing], timeout=self._seconds)
+            writing.cancel()
+        closing = asyncio.ensure_future(self._thread.do(self._engine.dispose))
+        await asyncio.wait([closing], timeout=self._seconds)
+        closing.cancel()
+        self._thread.stop()
 
-    async def add(self, turn: ConversationUpdated) -> None:
-        """Return once the turn is in the table, where it is once, however often it is added.
+    async def add(self, *turns: ConversationUpdated) -> None:
+        """Return once the turns are in the table, each of them once, however often it is added.
+
+        One that does not fit into the table is given up, with a line in the log.
 
         Raises:
-            LogUnavailableError: it may not be there, and may be added again.
+            LogUnavailableError: they may not all be there, and may be added again.
         """
-        self._check_open()
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((turn, done))
-        if not self._writing:
-            self._writing = asyncio.create_task(self._write())
         async with self._patience():
-            await done
+            await asyncio.gather(*map(self._add, turns))
 
     async def last(self, actor_id: str, limit: int) -> list[LoggedTurn]:
         """Return up to ``limit`` turns of a user, the latest ones, oldest first.
@@ -110,21 +106,32 @@ class TurnLog:
         Raises:
             LogUnavailableError: the database does not answer.
         """
-        self._check_open()
         async with self._patience():
             return await self._run(lambda: self._read(actor_id, limit))
 
     @asynccontextmanager
     async def _patience(self) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+        if not self._open:
+            raise LogUnavailableError("it is closed")
+        if loop.time() < self._away_until:
+            raise LogUnavailableError("its database did not answer a moment ago")
         try:
             async with asyncio.timeout(self._seconds):
                 yield
         except TimeoutError:
+            self._away_until = loop.time() + self.REST_SECONDS
             raise LogUnavailableError(f"no answer within {self._seconds:g} s") from None
+        except LogUnavailableError:
+            self._away_until = loop.time() + self.REST_SECONDS
+            raise
 
-    def _check_open(self) -> None:
-        if not self._open:
-            raise LogUnavailableError("it is closed")
+    def _add(self, turn: ConversationUpdated) -> asyncio.Future[None]:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((turn, done))
+        if not self._writing:
+            self._writing = asyncio.create_task(self._write())
+        return done
 
     async def _write(self) -> None:
         try:
@@ -135,38 +142,54 @@ class TurnLog:
             self._writing = None
 
     async def _write_all(self, batch: list[tuple[ConversationUpdated, asyncio.Future[None]]]) -> None:
+        failed: Exception | None = None
         try:
             await self._run(lambda: self._insert([turn for turn, _ in batch]))
         except Exception as error:  # noqa: BLE001  # whoever waits for it gets it
-            if len(batch) > 1:  # one that the database does not take is no reason to refuse the others
-                for each in batch:
+            if len(batch) > 1 and not isinstance(error, LogUnavailableError):
+                for each in batch:  # one that the database does not take is no reason to refuse the others
                     await self._write_all([each])
                 return
-            _settle(batch[0][1], error)
-            return
+            if isinstance(error, DataError):
+                _log.exception("the conversation log's database refuses turn %s for good", batch[0][0].event_id)
+            else:
+                failed = error
         for _, done in batch:
-            _settle(done, None)
+            if done.done():  # whoever waited has left
+                continue
+            if failed:
+                done.set_exception(failed)
+            else:
+                done.set_result(None)
 
     async def _run(self, work: Callable[[], T]) -> T:
-        def translated() -> T:
-            try:
-                return work()
-            except DataError:
-                raise  # of what is written, whenever it is tried
-            except (SQLAlchemyError, OSError) as error:
-                raise LogUnavailableError(str(error).partition("\n")[0]) from error
+        try:
+            return await self._thread.do(work)
+        except DataError:
+            raise  # of what is written, whenever it is tried
+        except (SQLAlchemyError, OSError) as error:
+            raise LogUnavailableError(str(error).partition("\n")[0]) from error
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, translated)
+    def _make_engine(self) -> Engine:
+        try:
+            url = make_url(self._url)
+            engine = create_engine(url, pool_pre_ping=True)
+        except (ArgumentError, NoSuchModuleError, ImportError) as error:
+            raise StartupError(f"LOG_DATABASE_URL: {error}") from None
+        except ValueError:  # it would show a part of the password
+            raise StartupError("LOG_DATABASE_URL: it is no URL; is its password quoted?") from None
+        if engine.dialect.is_async:
+            raise StartupError(f"LOG_DATABASE_URL: the driver {engine.driver} is for asyncio; name another")
+        if engine.dialect.name == "sqlite":
+            listen(engine, "connect", self._configure)
+        return engine
 
     # -- in the thread
 
-    def _make_engine(self) -> Engine:
-        engine = create_engine(
-            self._url, pool_pre_ping=True, **({"poolclass": StaticPool} if self._url == _MEMORY else {})
-        )
-        if engine.dialect.name == "sqlite":
-            listen(engine, "connect", _write_ahead)
-        return engine
+    def _configure(self, connection: Any, _: object) -> None:
+        """Let other processes read while we write."""
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {self._sync}")
 
     def _insert(self, turns: list[ConversationUpdated]) -> None:
         self._create()
@@ -188,26 +211,17 @@ class TurnLog:
 
     def _create(self) -> None:
         if not self._there:
-            file = self._engine.url.database
-            if self._engine.dialect.name == "sqlite" and file:
-                Path(file).parent.mkdir(parents=True, exist_ok=True)
+            if self._engine.dialect.name == "sqlite" and self._engine.url.database:
+                Path(self._engine.url.database).parent.mkdir(parents=True, exist_ok=True)
             TURNS.metadata.create_all(self._engine)
             self._there = True
 
 
-def _write_ahead(connection: Any, _: object) -> None:
-    """Have a commit wait for no disk, and readers in other processes not for us; a crash of ours loses nothing."""
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
-
-
-def _settle(done: asyncio.Future[None], error: Exception | None) -> None:
-    if done.done():  # whoever waited has left
-        return
-    if error:
-        done.set_exception(error)
-    else:
-        done.set_result(None)
+def beside(state_file: str) -> URL:
+    """Return the log that belongs to a state file: a SQLite file beside it, or none that is kept."""
+    file = Path(state_file)
+    kept = state_file != ":memory:"
+    return URL.create("sqlite", database=str(file.with_name(f"{file.stem}-log.db")) if kept else None)
 
 
 def _row(turn: ConversationUpdated) -> dict[str, Any]:
@@ -222,9 +236,10 @@ def _row(turn: ConversationUpdated) -> dict[str, Any]:
 
 
 def _turn(row: Any) -> LoggedTurn:
+    logged_at: datetime = row.logged_at
     return LoggedTurn(
         sequence=row.sequence,
         input=MessageModel(role="user", content=row.user_said),
         output=MessageModel(role="assistant", content=row.assistant_said),
-        logged_at=row.logged_at.replace(tzinfo=UTC) if row.logged_at.tzinfo is None else row.logged_at,
+        logged_at=logged_at.astimezone(UTC) if logged_at.tzinfo else logged_at.replace(tzinfo=UTC),
     )

@@ -7,7 +7,7 @@ from typing import Any
 from multi_actor.hosting.abc import Subscriber, TopicStatus
 from multi_actor.hosting.clock import Clock
 from multi_actor.hosting.events import cloud_event
-from multi_actor.hosting.queue import Queue, RetryPolicy, Subscribed
+from multi_actor.hosting.queue import Queue, RetryPolicy, Subscription
 from multi_actor.hosting.state_store import StateStore
 from multi_actor.serialization import write_json
 
@@ -46,7 +46,7 @@ class Broker:
         at_once: int = 32,
     ) -> None:
         """Deliver ``topic`` to this subscriber from the start on, ``at_once`` events side by side."""
-        to = Subscribed(subscriber, dead_letters, at_once)
+        to = Subscription(subscriber, dead_letters, at_once)
         stored_as = f"{topic}/{name}" if name else topic
         queue = Queue(stored_as, to, self._store, self._clock, retry=self._retry, keep_dead=self._keep_dead)
         others = [each for each in self._topics.get(topic, []) if each.name != queue.name]
@@ -66,15 +66,30 @@ class Broker:
         body = write_json(envelope).decode()
         queues = self._topics.get(topic, [])
         # At once: what published it will not do so again when only some have it.
-        stored = await self._store.append(body, *([queue.name for queue in queues] or [topic]))
+        try:
+            stored = await self._store.append(body, *([queue.name for queue in queues] or [topic]))
+        except BaseException:  # a publisher that left, perhaps: the store may have taken it all the same
+            for queue in queues:
+                queue.look_again()
+            raise
         for queue, event in zip(queues, stored, strict=False):
             queue.add(event)
 
     async def start(self) -> None:
         """Take up what the store still holds, oldest first."""
+        for topic, queues in self._topics.items():
+            if all(queue.name != topic for queue in queues):
+                await self._hand_on(topic, [queue.name for queue in queues])
         counts = await self._store.count_events()
         for queue in self._queues:
             queue.start(counts.get(queue.name, TopicStatus(0, 0)))
+
+    async def _hand_on(self, topic: str, names: list[str]) -> None:
+        """Give what was published before there was a subscriber to those that there are now."""
+        while page := await self._store.events(topic):
+            for event in page:
+                await self._store.append(event.body, *names)
+                await self._store.acknowledge(event)
 
     async def stop(self) -> None:
         """Deliver no more and wait for the deliveries under way; what is left waits in the store."""

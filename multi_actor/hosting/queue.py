@@ -37,8 +37,8 @@ class RetryPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Subscribed:
-    """Who gets a topic's events: ``at_once`` of them side by side."""
+class Subscription:
+    """Who gets a topic's events, ``at_once`` of them side by side."""
 
     subscriber: Subscriber
     dead_letters: Subscriber | None
@@ -48,12 +48,12 @@ class Subscribed:
 class Queue:
     """Delivers the events that the store holds under ``name``.
 
-    An event that waits for its next attempt takes no place, so one that keeps failing holds up no other. The
-    newest ``keep_dead`` dead letters are kept in the store.
+    An event that waits for its next attempt takes no place, so one that keeps failing holds up no other; at a
+    thousand that do, the next ones stay in the store. The newest ``keep_dead`` dead letters are kept there too.
     """
 
     def __init__(
-        self, name: str, to: Subscribed, store: StateStore, clock: Clock, *, retry: RetryPolicy, keep_dead: int
+        self, name: str, to: Subscription, store: StateStore, clock: Clock, *, retry: RetryPolicy, keep_dead: int
     ) -> None:
         self.name = name
         self._to = to
@@ -86,25 +86,34 @@ class Queue:
     def start(self, status: TopicStatus) -> None:
         """Take up what the store holds, which is ``status``; oldest first."""
         self._backlog, self._dead = status.backlog, status.dead_letters
+        self._ready.clear()
+        self._held.clear()
+        self._last = self._left_out = 0
+        self._more = True
         self._open = True
         self._go_on()
 
     async def stop(self) -> None:
-        """Deliver no more and wait for the deliveries under way; what is left waits in the store."""
+        """Deliver no more and wait for the deliveries under way, however long; what is left waits in the store."""
         self._open = False
         if self._tasks:
             await asyncio.wait(self._tasks)
 
     def add(self, event: StoredEvent) -> None:
-        """Take in an event that has just been stored; before the start it is left to that."""
+        """Take in an event that has just been stored; ids grow. Before the start it is left to that."""
         if not self._open:
             return
         self._backlog += 1
-        if event.id > self._last and (self._more or len(self._ready) >= _PAGE):
+        if event.id > self._last and (self._more or len(self._held) >= _PAGE):
             self._more = True
             self._left_out = max(self._left_out, event.id)
         else:
             self._hold(event)
+        self._go_on()
+
+    def look_again(self) -> None:
+        """Look into the store: an event may be there that was not added."""
+        self._more = True
         self._go_on()
 
     def _hold(self, event: StoredEvent) -> None:
@@ -118,7 +127,7 @@ class Queue:
             event, failures = self._ready.popleft()
             self._delivering += 1
             self._spawn(self._deliver(event, failures))
-        if self._open and self._more and not self._ready and not self._reading:
+        if self._open and self._more and not self._ready and not self._reading and len(self._held) < _PAGE:
             self._reading = True
             self._spawn(self._read())
 
@@ -131,8 +140,8 @@ class Queue:
     async def _read(self) -> None:
         try:
             page = await self._store.events(self.name, after=self._last, limit=_PAGE)
-        except RetryableError as error:
-            _log.warning("the events of %s cannot be read: %s", self.name, error)
+        except Exception:  # noqa: BLE001  # the delivery loop
+            _log.exception("the events of %s cannot be read", self.name)
             self._clock.call_later(self._retry.longest, self._read_again)
             return
         for event in page:
@@ -146,9 +155,9 @@ class Queue:
 
     async def _deliver(self, event: StoredEvent, failures: int) -> None:
         try:
-            envelope: CloudEvent = read_json(event.body)
-            correlation_id.set(envelope["correlationid"])
-            answer = await ask(self._to.subscriber, envelope)
+            envelope = _envelope(event)
+            correlation_id.set(str(envelope.get("correlationid", "-")))
+            answer = await ask(self._to.subscriber, envelope) if envelope else Delivery.DROP
             if answer is Delivery.SUCCESS:
                 await self._store.acknowledge(event)
                 self._done(event)
@@ -158,7 +167,7 @@ class Queue:
                 await self._store.bury(event, keep=self._keep_dead)
                 self._done(event)
                 self._dead = min(self._dead + 1, self._keep_dead)
-                _log.warning("event %s of %s is a dead letter: %s", envelope["id"], self.name, answer.value)
+                _log.warning("event %s of %s is a dead letter: %s", envelope.get("id"), self.name, answer.value)
                 if self._to.dead_letters:
                     await ask(self._to.dead_letters, envelope)
         except RetryableError as error:  # it is still in the store, so it is delivered once more
@@ -178,3 +187,12 @@ class Queue:
             self._go_on()
 
         self._clock.call_later(seconds, again)
+
+
+def _envelope(event: StoredEvent) -> CloudEvent:
+    """Return an event as it was published; empty where that cannot be read."""
+    try:
+        envelope: CloudEvent = read_json(event.body)
+    except (ValueError, RecursionError):
+        return {}
+    return envelope

@@ -1,6 +1,7 @@
 """What one process publishes and receives through an actor host's broker."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,6 +16,7 @@ from multi_actor.messaging.registry import Registry
 from multi_actor.messaging.subscriptions import TypeSubscription
 from multi_actor.messaging.tracing import Tracing, carried, carry
 from multi_actor.messaging.wire import Envelope, Packed, is_envelope
+from multi_actor.serialization import read_json
 
 _log = logging.getLogger(__name__)
 
@@ -118,11 +120,12 @@ class Topics:
             if envelope is None:
                 return Delivery.SUCCESS
             topic_id = TopicId.from_str(envelope["topic"] or "")
-        except (KeyError, TypeError, ValueError):
-            _log.warning("event %s of %s dropped: it is no message of an agent", event.get("id"), event.get("topic"))
+            trace = carried(envelope["trace"])
+        except (AttributeError, KeyError, TypeError, ValueError):
+            _log.warning("event %a of %a dropped: it is no message of an agent", event.get("id"), event.get("topic"))
             return Delivery.DROP
         agents = [agent for agent in self._registry.subscribers(topic_id) if str(agent) != envelope["sender"]]
-        with self._tracing.span("publish", topic_id, carried(envelope["trace"]), current=False) as context:
+        with self._tracing.span("publish", topic_id, trace, current=False) as context:
             envelope = {**envelope, "trace": carry(context)}
             done = await asyncio.gather(*(self._hand_over(agent, envelope) for agent in agents))
         if not all(done):
@@ -132,6 +135,9 @@ class Topics:
 
     def _open(self, event: CloudEvent) -> Envelope | None:
         data = event.get("data")
+        if isinstance(data, str):  # a publisher may send JSON as text
+            with contextlib.suppress(ValueError, RecursionError):
+                data = read_json(data)
         if is_envelope(data):
             return data
         incoming = self._options.translators[event["topic"]](event)
@@ -148,12 +154,16 @@ class Topics:
 
     async def bury(self, event: CloudEvent) -> Delivery:
         """Give a message up that could not be handled, time and again."""
-        _log.error("message %s on %s is a dead letter", event.get("id"), event.get("topic"))
+        _log.error("message %a on %a is a dead letter", event.get("id"), event.get("topic"))
         self.settle(str(event.get("id")))
         return Delivery.SUCCESS
 
     async def _hand_over(self, agent_id: AgentId, envelope: Envelope) -> bool:
-        """Return whether the agent is done with the message, for good or bad."""
+        """Return whether the agent is done with the message, for good or bad.
+
+        What its handler raised is an answer. Any other error is the host's: the message comes again, and in the end
+        it is a dead letter.
+        """
         try:
             return "error" not in await self._call(agent_id, envelope)
         except UnavailableError as error:
@@ -161,4 +171,4 @@ class Topics:
             return False
         except RemoteHandlerError:
             _log.exception("%s cannot take a published message", agent_id)
-            return True
+            return False

@@ -5,13 +5,18 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from sqlalchemy.dialects import registry
 from sqlalchemy.exc import DataError
+from sqlalchemy.schema import CreateTable
 
-from multi_actor.agents.turn_log import TurnLog
+from multi_actor.agents.table import TURNS
+from multi_actor.agents.turn_log import TurnLog, _turn, beside
+from multi_actor.contracts import ConversationUpdated
 from multi_actor.errors import LogUnavailableError, StartupError
 from tests.agents.turns import turn
 
@@ -81,15 +86,27 @@ async def test_it_outlives_the_process(log: TurnLog, file: Path) -> None:
 
 
 async def test_a_database_that_is_away_is_an_error_that_may_pass(log: TurnLog, file: Path) -> None:
-    """Of the call; once it is back the same turn can be added."""
+    """Of the call; it is left alone for a moment, and once it is back the same turn can be added."""
     file.mkdir(parents=True)  # noqa: ASYNC240  # no database can be there now
     with pytest.raises(LogUnavailableError, match=r"conversation log: .*unable to open"):
         await log.add(turn(1))
-    with pytest.raises(LogUnavailableError):
+    with pytest.raises(LogUnavailableError, match="a moment ago"):
         await log.last("ada", 1)
     file.rmdir()  # noqa: ASYNC240
+    log._away_until = 0.0
     await log.add(turn(1))
     assert await sequences(log) == [1]
+
+
+async def test_many_turns_that_a_database_does_not_take_are_tried_once(log: TurnLog, file: Path) -> None:
+    """Not each by itself: that would take as many time-outs."""
+    file.mkdir(parents=True)  # noqa: ASYNC240
+    attempts: list[int] = []
+    insert = log._insert
+    log._insert = lambda turns: (attempts.append(len(turns)), insert(turns))[1]  # type: ignore[method-assign,func-returns-value]
+    added = await asyncio.gather(*(log.add(turn(number)) for number in range(1, 51)), return_exceptions=True)
+    assert {type(each) for each in added} == {LogUnavailableError}
+    assert len(attempts) <= 2
 
 
 async def test_a_database_that_hangs_keeps_nobody_waiting(file: Path) -> None:
@@ -99,27 +116,44 @@ async def test_a_database_that_hangs_keeps_nobody_waiting(file: Path) -> None:
         await log.add(turn(1))
         insert = log._insert
         log._insert = lambda turns: (goes_on.wait(20), insert(turns))[1]  # type: ignore[method-assign]
-        for ask in (log.add(turn(2)), log.add(turn(3)), log.last("ada", 1)):
-            with pytest.raises(LogUnavailableError, match="no answer within"):
+        with pytest.raises(LogUnavailableError, match="no answer within"):
+            await log.add(turn(2), turn(3))
+        for ask in (log.add(turn(4)), log.last("ada", 1)):
+            with pytest.raises(LogUnavailableError, match="a moment ago"):
                 await ask
         goes_on.set()
     async with TurnLog(f"sqlite:///{file}") as again:
         assert await sequences(again) == [1, 2, 3]
 
 
-async def test_a_turn_that_the_database_refuses_holds_up_no_other(log: TurnLog) -> None:
-    """Who adds it is told; those that came with it are written."""
+async def test_a_turn_that_the_database_refuses_holds_up_no_other(
+    log: TurnLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is given up, with a line in the log; those that came with it are written."""
     insert = log._insert
 
-    def refuse(turns: list[object]) -> None:
-        if any(each.sequence == 3 for each in turns):  # type: ignore[attr-defined]
+    def refuse(turns: list[ConversationUpdated]) -> None:
+        if any(each.sequence == 3 for each in turns):
             raise DataError("INSERT", {}, ValueError("too long"))
-        insert(turns)  # type: ignore[arg-type]
+        insert(turns)
 
-    log._insert = refuse  # type: ignore[method-assign,assignment]
-    added = await asyncio.gather(*(log.add(turn(number)) for number in range(1, 6)), return_exceptions=True)
-    assert [type(each) for each in added] == [type(None), type(None), DataError, type(None), type(None)]
+    log._insert = refuse  # type: ignore[method-assign]
+    await log.add(*map(turn, range(1, 6)))
     assert await sequences(log) == [1, 2, 4, 5]
+    assert "refuses turn ada-3" in caplog.text
+
+
+async def test_closing_waits_for_no_database_that_hangs(file: Path) -> None:
+    """What it has not written by then its agents keep."""
+    goes_on = threading.Event()
+    async with TurnLog(f"sqlite:///{file}", seconds=0.05) as log:
+        insert = log._insert
+        log._insert = lambda turns: (goes_on.wait(60), insert(turns))[1]  # type: ignore[method-assign]
+        with pytest.raises(LogUnavailableError):
+            await log.add(turn(1))
+    assert log._thread._thread.is_alive()
+    assert log._thread._thread.daemon
+    goes_on.set()
 
 
 async def test_who_leaves_takes_nothing_along(log: TurnLog) -> None:
@@ -145,17 +179,55 @@ async def test_it_ends_with_what_waits_written(file: Path) -> None:
         assert len(await sequences(again)) == 300
 
 
-@pytest.mark.parametrize("url", ["nonsense", "oracle12://x", "postgresql+nodriver://host/db", "://"])
+@pytest.mark.parametrize(
+    "url",
+    ["nonsense", "oracle12://x", "postgresql+nodriver://ada:s3cret@host/db", "://", "sqlite+aiosqlite:///x",
+     "postgresql://ada:s3@cret:x@host/db", "postgresql://ada:s3cret@host:port/db"],
+)  # fmt: skip
 async def test_what_is_no_database_is_an_error_at_the_start(url: str) -> None:
-    """It names the variable, and not the password in it."""
-    with pytest.raises(StartupError, match="LOG_DATABASE_URL"):
+    """It names the variable, and no part of the password."""
+    with pytest.raises(StartupError, match="LOG_DATABASE_URL") as refused:
         async with TurnLog(url):
             pass
+    assert not any(part in str(refused.value) for part in ("s3", "cret", "x@host"))
 
 
-async def test_an_error_at_the_start_keeps_the_password(caplog: pytest.LogCaptureFixture) -> None:
-    """A driver that is missing is named, the URL is not."""
-    with pytest.raises(StartupError) as refused:
-        async with TurnLog("postgresql://ada:s3cret@host/db"):
-            pass
-    assert "s3cret" not in str(refused.value) + caplog.text
+@pytest.mark.parametrize("name", ["state.db", "a?b#c.db", "100%.db", "ä ö.db"])
+async def test_the_log_is_kept_beside_the_state(tmp_path: Path, name: str) -> None:
+    """Whatever the file is called; a state that nobody keeps has a log that nobody keeps."""
+    async with TurnLog(beside(str(tmp_path / "d?x" / name))) as log:
+        await log.add(turn(1))
+    assert (tmp_path / "d?x" / f"{Path(name).stem}-log.db").is_file()
+    async with TurnLog(beside(":memory:")) as log:
+        await log.add(turn(1))
+        assert await sequences(log) == [1]
+    async with TurnLog(beside(":memory:")) as log:
+        assert await sequences(log) == []
+
+
+PARTS = {
+    "mysql": (
+        "event_id VARCHAR(255) COLLATE utf8mb4_bin",
+        "actor_id VARCHAR(64) COLLATE utf8mb4_bin",
+        "user_said MEDIUMTEXT",
+        "logged_at DATETIME(6)",
+    ),
+    "postgresql": ("event_id VARCHAR(255)", "user_said TEXT", "logged_at TIMESTAMP WITH TIME ZONE"),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_the_table_holds_what_is_said_in_every_database(name: str) -> None:
+    """Names are exact, texts may be long, and times have fractions."""
+    created = str(CreateTable(TURNS).compile(dialect=registry.load(name)()))
+    for part in PARTS[name]:
+        assert part in created
+
+
+def test_times_are_utc_wherever_the_database_is() -> None:
+    """One with another time zone's time tells the same moment."""
+    east = timezone(timedelta(hours=2))
+    row = SimpleNamespace(
+        sequence=1, user_said="Hi", assistant_said="Hello", logged_at=datetime(2026, 1, 1, 14, tzinfo=east)
+    )
+    assert _turn(row).logged_at.isoformat() == "2026-01-01T12:00:00+00:00"

@@ -1,5 +1,6 @@
 """The agents that join the conversation's broadcast."""
 
+import json
 from typing import Any
 
 import httpx
@@ -93,7 +94,7 @@ async def test_without_agents_there_is_the_conversation_only(serve: Serve) -> No
 async def test_a_log_that_cannot_be_written_disturbs_nobody(
     serve_on: Serve, monkeypatch: pytest.MonkeyPatch, log: Log
 ) -> None:
-    """Turns, memory and the other agent go on; `GET /log` is 503; once it is back each turn is there once."""
+    """Turns, memory and the other agent go on; `GET /log` is 503; in the end each turn is there once."""
     broken = True
     create = TurnLog._create
 
@@ -103,6 +104,7 @@ async def test_a_log_that_cannot_be_written_disturbs_nobody(
         create(self)
 
     monkeypatch.setattr(TurnLog, "_create", fail_while_broken)
+    monkeypatch.setattr(TurnLog, "REST_SECONDS", 0.0)
     clock = ManualClock()
     async with serve_on(host=EmbeddedHost(SqliteStore(":memory:"), clock=clock)) as client:
         for text in SAID:
@@ -120,8 +122,20 @@ async def test_a_log_that_cannot_be_written_disturbs_nobody(
         assert refused.status_code == 503
         assert "nowhere" not in refused.text
         assert any("conversation log: " in line for line in log.messages(levels={"WARNING"}))
+        assert (await read(client, "/metadata"))["topics"]["user-chat/agents"] == {"backlog": 0, "dead_letters": 0}
         broken = False
-        await clock.advance(60)
         await followed(client, 3)
         assert len((await read(client, "/log/ada"))["turns"]) == 3
         assert (await read(client, "/sentiment/ada"))["messages"] == 3
+
+
+async def test_agents_leave_each_others_messages_on_the_topic_to_themselves(client: httpx.AsyncClient) -> None:
+    """What an agent publishes on `user-chat` is no turn: it is acknowledged, as an object or as text."""
+    said = {"event_id": "e1", "message": {"value": "x"}, "topic": "user-chat/ada"}
+    message: dict[str, Any] = {**said, "sender": None, "chain": [], "trace": {}}
+    for data in (message, json.dumps(message)):
+        answer = await client.post("/subscribe", json=cloud_event(data))
+        assert answer.json() == {"status": "SUCCESS"}
+    assert (await read(client, "/memory/ada")) == {"memory": []}
+    bad = await client.post("/subscribe", json=cloud_event({**message, "trace": [1]}))
+    assert bad.json() == {"status": "DROP"}
