@@ -137,6 +137,17 @@ def test_the_variants_fit_in() -> None:
     assert metadata(variant)["actorStateStore"] == "true"
 
 
+def test_nobody_calls_routes_through_sidecars() -> None:
+    """Ours would add the application's token to another application's call."""
+    assert RESOURCES["Configuration", "multi-actor"]["spec"]["accessControl"] == {"defaultAction": "deny"}
+
+
+def test_a_sidecar_keeps_what_it_started_with() -> None:
+    """A change reaches one replica after the other, as they start, and not all of them at once."""
+    features = RESOURCES["Configuration", "multi-actor"]["spec"]["features"]
+    assert {each["name"]: each["enabled"] for each in features} == {"ActorStateTTL": True, "HotReload": False}
+
+
 def test_sidecars_find_nothing_but_resources() -> None:
     """They warn of anything else, of folders too."""
     for folder in (COMPONENTS, VARIANTS / "self-hosted"):

@@ -57,7 +57,7 @@ class DaprHost(ActorHost):
         drain_timeout: float = 5.0,
     ) -> None:
         self._app_id = app_id
-        self._pubsub = pubsub
+        self.pubsub = pubsub
         self._drain_timeout = drain_timeout
         self._sidecar = Sidecar(address, timeout=turn_timeout)
         self._turns = Turns(timeout=turn_timeout)
@@ -88,6 +88,7 @@ class DaprHost(ActorHost):
         await self._sidecar.__aenter__()
         self._bare_proxies.enter_context(bare_proxies(self._client))
         self._turns.open()
+        self._ready = self._draining = False
         # Not waited for: the sidecar itself waits for this application to listen.
         self._looking = asyncio.get_running_loop().create_task(self._look_for_readiness())
         return self
@@ -156,10 +157,20 @@ class DaprHost(ActorHost):
         subscribed = self._topics.get(str(event.get("topic")), {})
         return await ask_all((subscriber for subscriber, _ in subscribed.values()), event)
 
+    async def bury(self, event: CloudEvent) -> Delivery:
+        """Hand a dead letter to those who take them for its topic, which its envelope still names."""
+        subscribed = self._topics.get(str(event.get("topic")), {})
+        return await ask_all((dead_letters for _, dead_letters in subscribed.values() if dead_letters), event)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics that somebody here subscribes to."""
+        return tuple(sorted(self._topics))
+
     async def publish(self, topic: str, data: Mapping[str, Any], *, event_id: str) -> None:
         # As a whole CloudEvent: Dapr's own envelope has no place for the request that caused the event.
         event = cloud_event(data, event_id=event_id, source=self._app_id)
-        await self._sidecar.ask("POST", "publish", self._pubsub, topic, body=write_json(event), headers=_CLOUD_EVENT)
+        await self._sidecar.ask("POST", "publish", self.pubsub, topic, body=write_json(event), headers=_CLOUD_EVENT)
 
     # -- what the sidecar calls
 
@@ -168,12 +179,13 @@ class DaprHost(ActorHost):
 
         Raises:
             ActorCallError: the actor raised, or could not be called.
+            UnknownActorTypeError: there are none of its type here.
         """
-        origin = origin_of(headers)
+        turn = self._in_turn(
+            key, method, lambda turn: ActorRuntime.dispatch(*key, method, data, turn.reentrancy_id), origin_of(headers)
+        )
         try:
-            result: bytes = await self._in_turn(
-                key, method, lambda turn: ActorRuntime.dispatch(*key, method, data, turn.reentrancy_id), origin
-            )
+            result: bytes = await turn
         except Exception as error:
             raise ActorCallError.of(key, method, error) from error
         return result

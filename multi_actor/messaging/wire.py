@@ -66,7 +66,7 @@ class Wire:
     def pack(self, value: Any) -> Packed:
         """Return JSON; raises ``TypeError`` for what is no message and no plain JSON."""
         cls: Any = type(value)
-        if is_dataclass(cls) or issubclass(cls, BaseModel):
+        if _is_message(cls):
             name = _name(cls)
             self._types.setdefault(name, cls)
             return Packed(type=name, value=adapter(cls).dump_python(value, mode="json", warnings="error"))
@@ -96,6 +96,10 @@ def _name(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
+def _is_message(cls: type) -> bool:
+    return is_dataclass(cls) or issubclass(cls, BaseModel)
+
+
 def _is_plain(value: Any) -> bool:
     if isinstance(value, list):
         return all(map(_is_plain, value))
@@ -110,7 +114,7 @@ def _declared() -> dict[str, Any]:
     for agent in _subclasses(RoutedAgent):
         for handler in agent.handlers:
             for cls in (*handler.takes, *(handler.returns or ())):
-                found.update((_name(each), each) for each in _subclasses(cls) if is_dataclass(each) or each is not cls)
+                found.update((_name(each), each) for each in _subclasses(cls) if _is_message(each))
             found.update((_name(cls), annotation) for cls, annotation in handler.takes.items())
     return found
 

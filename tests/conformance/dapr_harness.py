@@ -2,29 +2,22 @@
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections import Counter
 
 from dapr.actor import ActorRuntime
 from dapr.actor.runtime.config import ActorRuntimeConfig
 from dapr.serializers import DefaultJSONSerializer
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from multi_actor.callbacks import ActorCallbacks
 from multi_actor.errors import SidecarUnavailableError
-from multi_actor.hosting.abc import Delivery, TopicStatus
+from multi_actor.hosting.abc import TopicStatus
 from multi_actor.hosting.dapr import DaprHost
 from multi_actor.hosting.sidecar import SidecarAnswerError
-from multi_actor.subscriptions import read_envelope
+from multi_actor.sidecar_app import sidecar_app
 from tests.conformance.harness import Harness
 from tests.dapr.shared import READY_WITHIN, Asked, SharedRuntime, Wanted, served
 from tests.support import wait_until
 
-_log = logging.getLogger(__name__)
 NOT_FOUND = 404
 GRACE = 0.5
 """Seconds after which what falls due on the runtime has happened."""
@@ -59,7 +52,7 @@ class DaprHarness(Harness):
         self._asked[-1].faults.append(self._fail_if_asked)
         await self._register()
         self._up = True
-        await self._serving.enter_async_context(served(self._app(), port=self._runtime.app_port))
+        await self._serving.enter_async_context(served(sidecar_app(self.host), port=self._runtime.app_port))
         await self._runtime.provide(
             Wanted(_config().decode(), tuple(self.setup.topics), self.ATTEMPTS - 1), same=len(self._asked) > 1
         )
@@ -93,39 +86,6 @@ class DaprHarness(Harness):
         restarted = len(self._asked) > 1
         rests = self.setup.config._actor_scan_interval != ActorRuntimeConfig()._actor_scan_interval
         return bool(restarted or rests or self.setup.topics or self._asked[0].timers)
-
-    # -- the application
-
-    def _app(self) -> ActorCallbacks:
-        async def config(_: Request) -> Response:
-            return Response(_config(), media_type="application/json")
-
-        async def healthz(_: Request) -> Response:
-            return JSONResponse({"status": "ok"})
-
-        async def subscribe(request: Request) -> Response:
-            return await self._deliver(request, dead=False)
-
-        async def dead_letter(request: Request) -> Response:
-            return await self._deliver(request, dead=True)
-
-        routes = [
-            Route("/dapr/config", config),
-            Route("/healthz", healthz),
-            Route("/subscribe", subscribe, methods=["POST"]),
-            Route("/dead-letter", dead_letter, methods=["POST"]),
-        ]
-        return ActorCallbacks(Starlette(routes=routes), host=self.host)
-
-    async def _deliver(self, request: Request, *, dead: bool) -> Response:
-        event = read_envelope(await request.body()) or {}
-        subscriber = self.setup.buried if dead else self.setup.topics[event["topic"]]
-        try:
-            answer = await subscriber(event) if subscriber else Delivery.SUCCESS
-        except Exception:  # noqa: BLE001  # the HTTP edge
-            _log.exception("an event failed")
-            return JSONResponse({"detail": "Internal error"}, 500)
-        return JSONResponse({"status": answer})
 
     # -- time
 

@@ -15,7 +15,7 @@ import httpx
 import uvicorn
 import yaml
 
-from multi_actor.contracts import APP_ID, PUBSUB, USER_CHAT
+from multi_actor.contracts import USER_CHAT
 from multi_actor.hosting.abc import TopicStatus
 from multi_actor.hosting.dapr import DaprHost
 from multi_actor.hosting.sidecar import SidecarAddress
@@ -39,8 +39,12 @@ class Wanted:
     actors: str
     """The actor types and their settings: a sidecar asks for them once."""
     topics: tuple[str, ...] = ()
+    """The topics that the application lists: asked for once, too."""
     retries: int | None = None
     """How often a failed event is delivered again; None leaves it to the project's components."""
+    processing: int = 10
+    """Seconds after which an event under way counts as lost where ``retries`` are given: more than they all take, or
+    the sidecar makes it a dead letter then, and less than a test waits for what a sidecar had when it was killed."""
     token: str | None = None
     """The application's."""
 
@@ -85,16 +89,15 @@ class SharedRuntime:
             await self.redis("FLUSHALL")
         if self._sidecar and self._sidecar.running:
             return
-        folder = self._resources(wanted)
+        folder = self.resources(wanted)
         self._sidecar = self.plane.sidecar(
             app_port=self.app_port,
             http_port=self._http_port,
             resources=folder,
             app_api_token=wanted.token,
+            namespace=self._namespace,
             extra=[*OPTIONS, f"--config={self._features}"],
         )
-        assert self._sidecar._environment is not None
-        self._sidecar._environment = {**self._sidecar._environment, "NAMESPACE": self._namespace}
         self._started_for = wanted
         await self._sidecar.start()
 
@@ -109,8 +112,8 @@ class SharedRuntime:
         if self._sidecar:
             self._sidecar.kill()
 
-    def _resources(self, wanted: Wanted) -> Path:
-        """Copy the project's components, with as many retries as a test waits for, and the subscriptions it needs."""
+    def resources(self, wanted: Wanted) -> Path:
+        """Copy the project's components, with as many retries as a test waits for."""
         folder = self.plane.folder / "tests" / secrets.token_hex(4)
         shutil.copytree(COMPONENTS, folder)
         if wanted.retries is not None:
@@ -119,17 +122,18 @@ class SharedRuntime:
             resiliency["spec"]["policies"]["retries"]["events"]["maxRetries"] = wanted.retries
             (folder / "resiliency.yaml").write_text(json.dumps(resiliency))
             pubsub = yaml.safe_load((folder / "daca-pubsub.yaml").read_text())
-            # What a sidecar that ended had under way is taken up again after ten seconds, not twelve minutes: the
-            # retries above are over by then.
-            own = {"processingTimeout": "10000", "redeliverInterval": "1000", "concurrency": "150"}
-            for item in pubsub["spec"]["metadata"]:
+            spec: list[dict[str, str]] = pubsub["spec"]["metadata"]
+            own = {
+                "processingTimeout": str(wanted.processing * 1000),
+                "redeliverInterval": "1000",
+                "concurrency": "150",
+            }
+            for item in spec:
                 if item["name"] in own:
                     item["value"] = own[item["name"]]
+            # Each topic holds a connection while it waits, and so does that of its dead letters.
+            spec.append({"name": "poolSize", "value": str(2 * len(wanted.topics) + 20)})
             (folder / "daca-pubsub.yaml").write_text(json.dumps(pubsub))
-        for topic in wanted.topics:
-            dead = f"{topic}-dead-letter"
-            _write_subscription(folder, topic, "/subscribe", deadLetterTopic=dead)
-            _write_subscription(folder, dead, "/dead-letter")
         return folder
 
     # -- what the broker holds
@@ -174,12 +178,6 @@ def _write_configuration(file: Path, spec: Mapping[str, object]) -> Path:
     resource = {"apiVersion": "dapr.io/v1alpha1", "kind": "Configuration", "metadata": {"name": file.stem}}
     file.write_text(json.dumps({**resource, "spec": spec}))
     return file
-
-
-def _write_subscription(folder: Path, topic: str, route: str, **more: str) -> None:
-    resource = {"apiVersion": "dapr.io/v2alpha1", "kind": "Subscription", "metadata": {"name": topic}}
-    spec = {"pubsubname": PUBSUB, "topic": topic, "routes": {"default": route}, **more}
-    (folder / f"{topic}.yaml").write_text(json.dumps({**resource, "spec": spec, "scopes": [APP_ID]}))
 
 
 async def _answer(reader: asyncio.StreamReader) -> Any:
@@ -227,7 +225,8 @@ async def served(app: Any, *, port: int, lifespan: Literal["on", "off"] = "off")
     """Serve an application in this event loop; it ends its running requests before it is gone."""
     config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan=lifespan)
     server = uvicorn.Server(config)
-    listening = socket.socket()
+    # Asyncio sends at once only on sockets that say that they are TCP; on others an answer may wait 40 ms.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind((LOOPBACK, port))
     task = asyncio.create_task(server._serve([listening]))  # ``serve`` would take over this process's signals

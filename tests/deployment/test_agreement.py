@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from multi_actor.agents.turn_log import beside
 from multi_actor.contracts import APP_ID
 from multi_actor.settings import Settings
 from tests.deployment.dockerfile import service
@@ -89,21 +90,33 @@ def test_the_environment_is_one_of_settings() -> None:
     assert Settings(**plain).actor_host == "dapr"  # type: ignore[arg-type]
 
 
-def references(node: Any) -> set[tuple[str, str]]:
-    """Return every reference to a secret below a node, as (name, key)."""
+def references(node: Any, *, optional: bool) -> set[tuple[str, str]]:
+    """Return every reference to a secret below a node that may, or may not, be missing, as (name, key)."""
     if isinstance(node, dict):
-        own = {(node["secretKeyRef"]["name"], node["secretKeyRef"]["key"])} if "secretKeyRef" in node else set()
-        return own.union(*(references(value) for value in node.values()))
+        refers = "secretKeyRef" in node and node["secretKeyRef"].get("optional", False) is optional
+        own = {(node["secretKeyRef"]["name"], node["secretKeyRef"]["key"])} if refers else set()
+        return own.union(*(references(value, optional=optional) for value in node.values()))
     if isinstance(node, list):
-        return set().union(*(references(value) for value in node))
+        return set().union(*(references(value, optional=optional) for value in node))
     return set()
 
 
 def test_every_secret_that_is_referred_to_is_there() -> None:
     """With its key; and every key of a secret is used by somebody."""
-    wanted = set().union(*(references(resource) for resource in everything().values()))
+    wanted = set().union(*(references(resource, optional=False) for resource in everything().values()))
     there = {(name, key) for kind, name in everything() if kind == "Secret" for key in secret(name)}
     assert wanted == there
+
+
+def test_the_conversation_log_may_be_elsewhere() -> None:
+    """A secret that is not made by us names the database; without it the log is a file on a volume of the pod."""
+    (may_be,) = set().union(*(references(resource, optional=True) for resource in everything().values()))
+    assert settings(APP)["LOG_DATABASE_URL"] == may_be
+    assert ("Secret", may_be[0]) not in everything()
+    file = beside(service().environment()["STATE_FILE"]).database
+    assert file
+    folders = [mount["mountPath"] for mount in container(APP)["volumeMounts"]]
+    assert any(file.startswith(f"{folder}/") for folder in folders)
 
 
 def test_redis_is_where_the_components_look_for_it() -> None:

@@ -67,6 +67,15 @@ def test_dapr_knows_the_annotations() -> None:
     assert set(annotations()) <= known
 
 
+def test_dapr_knows_the_features() -> None:
+    """So are those of the configuration, for the same reason."""
+    source = (dapr_module() / "pkg" / "config" / "configuration.go").read_text()
+    known = set(re.findall(r'\bFeature = "(\w+)"', source))
+    assert len(known) > 2
+    features = everything()["Configuration", annotations()["config"]]["spec"]["features"]
+    assert {feature["name"] for feature in features} <= known
+
+
 def test_the_control_plane_listens_where_the_policy_lets_us_out() -> None:
     """The ports are those of the chart's containers."""
     charts = dapr_module() / "charts" / "dapr" / "charts"

@@ -12,7 +12,7 @@ import yaml
 
 from multi_actor.settings import Settings
 from tests.deployment.dockerfile import stages
-from tests.deployment.kustomization import ROOT, by_key, dashboard, everything
+from tests.deployment.kustomization import ROOT, by_key, dashboard, everything, render
 from tests.deployment.tiltfile import FailedError, evaluate
 
 TILT = shutil.which("tilt")
@@ -80,12 +80,31 @@ def test_dapr_comes_from_a_folder_where_one_is_named() -> None:
 
 
 def test_it_applies_what_kubectl_applies() -> None:
-    """The kustomization and the dashboard; the one difference is a root that can be written to."""
+    """The kustomization and the dashboard, but for a root that can be written to and the mark of the next test."""
     applied = by_key(evaluate().resources)
-    context = applied["Deployment", "multi-actor"]["spec"]["template"]["spec"]["containers"][0]["securityContext"]
+    template = applied["Deployment", "multi-actor"]["spec"]["template"]
+    assert template["metadata"]["annotations"].pop("read-at-start")
+    context = template["spec"]["containers"][0]["securityContext"]
     assert context["readOnlyRootFilesystem"] is False
     context["readOnlyRootFilesystem"] = True
     assert applied == everything() | dashboard()
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"), [("Component", "spec"), ("Configuration", "spec"), ("Resiliency", "spec"), ("Secret", "data")]
+)
+def test_a_changed_component_is_a_new_pod(kind: str, field: str) -> None:
+    """As is a changed secret: sidecars read both when they start."""
+
+    def mark(changed: str) -> str:
+        resources = render(ROOT)
+        next(resource for resource in resources if resource["kind"] == kind)[field]["changed"] = changed
+        template = by_key(evaluate(resources=resources).resources)["Deployment", "multi-actor"]["spec"]["template"]
+        found: str = template["metadata"]["annotations"]["read-at-start"]
+        return found
+
+    assert mark("once") == mark("once")
+    assert mark("once") != mark("twice")
 
 
 def test_every_resource_is_in_a_group() -> None:

@@ -37,8 +37,8 @@ class Evaluation:
         return found
 
 
-def evaluate(*, context: str = "kind-kind", chart: str = "") -> Evaluation:
-    """Run the Tiltfile in a Kubernetes context of this name.
+def evaluate(*, context: str = "kind-kind", chart: str = "", resources: list[Resource] | None = None) -> Evaluation:
+    """Run the Tiltfile in a Kubernetes context of this name; kustomize makes ``resources``, or what it makes.
 
     Raises:
         FailedError: it refuses.
@@ -80,7 +80,7 @@ def evaluate(*, context: str = "kind-kind", chart: str = "") -> Evaluation:
         "fail": fail,
         "k8s_context": lambda: context,
         "k8s_yaml": k8s_yaml,
-        "kustomize": lambda folder: render(ROOT / folder),
+        "kustomize": lambda folder: resources or render(ROOT / folder),
         "os": Os,
     }
     exec(compile((ROOT / "Tiltfile").read_text(), "Tiltfile", "exec"), functions)  # noqa: S102 (our own file)

@@ -6,15 +6,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from dapr.actor import ActorRuntime
-
-from multi_actor.hosting.clock import SystemClock
-from multi_actor.hosting.embedded import EmbeddedHost
-from multi_actor.hosting.queue import RetryPolicy
 from multi_actor.messaging import (
     AgentId,
     AgentRuntime,
-    DaprAgentRuntime,
     MessageContext,
     RoutedAgent,
     SingleThreadedAgentRuntime,
@@ -23,7 +17,7 @@ from multi_actor.messaging import (
     TypeSubscription,
     message_handler,
 )
-from tests.conformance.harness import FaultyStore, Journal
+from tests.conformance.harness import Journal
 
 T = TypeVar("T")
 WITHIN = 20.0
@@ -98,6 +92,8 @@ class Harness(ABC):
     """How many messages are many."""
     takes_any_prefix = True
     """Whether a subscription by prefix may end anywhere, not at a colon only."""
+    keeps_order = True
+    """Whether messages arrive in the order of their sending."""
 
     def __init__(self) -> None:
         self.journal = Journal()
@@ -184,51 +180,6 @@ class InProcess(Harness):
 
     async def forget(self) -> None:
         pass
-
-
-class LaterClock(SystemClock):
-    """The system's clock, ``seconds`` ahead."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-
-    def now(self) -> float:
-        return super().now() + self._seconds
-
-
-class Embedded(Harness):
-    """Agents as virtual actors on the embedded host; its store outlives a runtime."""
-
-    MANY = 1_000
-    takes_any_prefix = False
-
-    def __init__(self, path: str = ":memory:") -> None:
-        super().__init__()
-        self.store = FaultyStore(path)
-        self._later = 0.0
-
-    def make(self, **options: Any) -> AgentRuntime:
-        ActorRuntime._actor_managers.clear()
-        retry = RetryPolicy(initial=0.05, longest=0.2, attempts=6)
-        host = EmbeddedHost(self.store, turn_timeout=1.0, retry=retry, clock=LaterClock(self._later))
-        self.runtime = DaprAgentRuntime(host, patience=10, **options)
-        return self.runtime
-
-    def skip_to_reminders(self) -> None:
-        """Let the next runtime start when every reminder is due."""
-        self._later += 60.0
-
-    def left(self) -> int:
-        assert isinstance(self.runtime, DaprAgentRuntime)
-        return self.runtime._busy + self.runtime._topics.underway
-
-    async def forget(self) -> None:
-        await self.store.close()
-
-    async def close(self) -> None:
-        await super().close()
-        if self.store._is_open:
-            await self.store.close()
 
 
 async def within(work: Awaitable[T]) -> T:

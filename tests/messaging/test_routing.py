@@ -66,11 +66,11 @@ async def ask(harness: Harness, agent: Callable[[], RoutedAgent], message: objec
     """Have a fresh agent handle one message, published if there is a topic."""
     runtime = harness.make()
     await runtime.register("agent", agent)
-    runtime.start()
-    if topic:
-        await within(runtime.publish_message(message, TopicId.from_str(topic)))
-        return None
-    return await within(runtime.send_message(message, AgentId("agent", "1")))
+    async with runtime:
+        if topic:
+            await within(runtime.publish_message(message, TopicId.from_str(topic)))
+            return None
+        return await within(runtime.send_message(message, AgentId("agent", "1")))
 
 
 class Zoo(RoutedAgent):

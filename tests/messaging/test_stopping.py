@@ -213,6 +213,17 @@ async def test_a_context_is_a_life(harness: Harness) -> None:
         await harness.do("a/1")
 
 
+async def test_a_runtime_that_was_stopped_can_be_started_again(harness: Harness) -> None:
+    """And takes messages of both kinds, as before."""
+    runtime = await harness.start("a", topics=[("news", "a")])
+    await within(runtime.stop())
+    runtime.start()
+    assert await harness.do("a/1", text="again") == Reply("again")
+    await harness.tell("news/1", text="published")
+    await harness.idle()
+    assert harness.journal.count("end", "a/1", "nothing", "published") == 1
+
+
 async def test_starting_twice_is_an_error(harness: Harness) -> None:
     """Stopping twice is none."""
     runtime = await harness.start("a")

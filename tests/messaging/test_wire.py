@@ -68,6 +68,10 @@ class Answer:
     text: str
 
 
+class Verdict(BaseModel):
+    text: str
+
+
 @dataclass
 class Undeclared:
     text: str
@@ -75,7 +79,7 @@ class Undeclared:
 
 class Agent(RoutedAgent):
     @message_handler
-    async def on_message_(self, message: Message | Box[Inner], ctx: MessageContext) -> Answer | Box[Answer]:
+    async def on_message_(self, message: Message | Box[Inner], ctx: MessageContext) -> Answer | Verdict | Box[Answer]:
         return Answer("")
 
 
@@ -93,6 +97,7 @@ INNER = Inner({1, 2}, (1, "5m"))
         Message(INNER, [MODEL], AgentId("a", "1")),
         Special(INNER),
         Answer("2024-01-15"),
+        Verdict(text="2024-01-15"),
         Box(INNER),
         None,
         "5m",

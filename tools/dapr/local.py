@@ -46,6 +46,7 @@ class Sidecar(Process):
         http_port: int | None = None,
         dapr_api_token: str | None = None,
         app_api_token: str | None = None,
+        namespace: str | None = None,
     ) -> None:
         self.http_port = http_port or free_port()
         self.grpc_port = free_port()
@@ -67,7 +68,7 @@ class Sidecar(Process):
                 f"--metrics-listen-address={LOOPBACK}",
             ],
             log=log,
-            environment=parts.environment(self._tokens),
+            environment=parts.environment({**self._tokens, **({"NAMESPACE": namespace} if namespace else {})}),
             ready=answers(self.http_port, "/v1.0/healthz/outbound"),  # /v1.0/healthz would wait for the application
         )
 
@@ -134,17 +135,18 @@ class ControlPlane:
         app_api_token: str | None = None,
         dapr_api_token: str | None = None,
         http_port: int | None = None,
-        log_level: str = "info",
+        namespace: str | None = None,
         extra: Sequence[str] = (),
     ) -> Sidecar:
         """Return a sidecar for the application on ``app_port``, not started; the control plane's end ends it too.
 
         ``resources`` takes the place of the project's ``components/``. ``extra`` are further options of daprd.
+        Placement and scheduler keep the actors and reminders of one ``namespace`` apart from another's.
         """
         options = [
             f"--app-id={app_id}",
             f"--app-port={app_port}",
-            f"--log-level={log_level}",
+            "--log-level=info",
             f"--resources-path={resources or COMPONENTS}",
             f"--resources-path={self._resources}",
             f"--config={COMPONENTS / 'configuration.yaml'}",
@@ -161,6 +163,7 @@ class ControlPlane:
             http_port=http_port,
             dapr_api_token=dapr_api_token,
             app_api_token=app_api_token,
+            namespace=namespace,
         )
         self._sidecars.append(sidecar)
         return sidecar

@@ -1,16 +1,15 @@
-"""The durable runtimes."""
+"""The runtimes whose agents outlive them."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from tests.messaging.harness import Embedded
+from tests.messaging.conftest import OnHost
+from tests.messaging.durable.harness import DurableHarness
 
 
-@pytest.fixture(params=["embedded"])
-async def harness(tmp_path: Path) -> AsyncIterator[Embedded]:
+@pytest.fixture
+async def harness(actor_host: str, on_host: OnHost) -> AsyncIterator[DurableHarness]:
     """A runtime whose state outlives it: `harness.start` again is the next process."""
-    harness = Embedded(str(tmp_path / "state.db"))
-    yield harness
-    await harness.close()
+    async with on_host(actor_host) as harness:
+        yield harness

@@ -1,20 +1,29 @@
 """Agents that keep books, as a program of its own that a test feeds, kills and starts again.
 
-``python -m tests.messaging.durable.ledgers STATE_FILE``. A line in is a JSON command with an id; a line out is that id
-and the result, as JSON, once it is durable.
+``python -m tests.messaging.durable.ledgers embedded STATE_FILE`` or ``… dapr PORT``, beside a sidecar. A line in is a
+JSON command with an id; a line out is that id and the result, as JSON, once it is durable. The result is left out
+where there is none now, and asking again may help.
 """
 
 import asyncio
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import uvicorn
+
+from multi_actor.errors import RetryableError
+from multi_actor.hosting.abc import ActorHost
+from multi_actor.hosting.dapr import DaprHost
 from multi_actor.hosting.embedded import EmbeddedHost
+from multi_actor.hosting.sidecar import SidecarAddress
 from multi_actor.hosting.stores import SqliteStore
 from multi_actor.messaging import (
     AgentId,
+    AgentRuntime,
     DaprAgentRuntime,
     MessageContext,
     RoutedAgent,
@@ -24,6 +33,8 @@ from multi_actor.messaging import (
     rpc,
     type_subscription,
 )
+from multi_actor.sidecar_app import sidecar_app
+from tests.support import wait_until
 
 
 @dataclass
@@ -92,6 +103,12 @@ class Third(Ledger):
 LEDGERS: dict[str, type[Ledger]] = {"entry": Entry, "first": First, "second": Second, "third": Third}
 
 
+async def register(runtime: AgentRuntime) -> None:
+    """Register each kind of ledger under its name."""
+    for name, ledger in LEDGERS.items():
+        await ledger.register(runtime, name, ledger)
+
+
 async def obey(runtime: DaprAgentRuntime, command: dict[str, Any]) -> Any:
     """Do what a line asks."""
     key, number = command["key"], command.get("number", 0)
@@ -106,29 +123,64 @@ async def obey(runtime: DaprAgentRuntime, command: dict[str, Any]) -> Any:
             return {name: (await runtime.agent_save_state(AgentId(name, key)))["numbers"] for name in LEDGERS}
 
 
-def tell(command: str, result: Any) -> None:
-    sys.stdout.write(json.dumps([command, result]) + "\n")
+def tell(command: str, *result: Any) -> None:
+    sys.stdout.write(json.dumps([command, *result]) + "\n")
     sys.stdout.flush()
 
 
-async def main(path: str) -> None:
+async def serve(runtime: DaprAgentRuntime) -> None:
     """Obey until the end of the input; most tests do not wait for that."""
-    runtime = DaprAgentRuntime(EmbeddedHost(SqliteStore(path)))
-    for name, ledger in LEDGERS.items():
-        await ledger.register(runtime, name, ledger)
 
     async def answer(line: bytes) -> None:
         command = json.loads(line)
-        result = await obey(runtime, command)
-        tell(command["id"], result)
+        try:
+            tell(command["id"], await obey(runtime, command))
+        except RetryableError:
+            tell(command["id"])
 
     commands = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
-    async with runtime, asyncio.TaskGroup() as group:
+    async with asyncio.TaskGroup() as group:
         tell("ready", None)
         async for line in commands:
             group.create_task(answer(line))
 
 
+@asynccontextmanager
+async def ledgers(host: ActorHost) -> AsyncIterator[DaprAgentRuntime]:
+    """Run agents on a host."""
+    runtime = DaprAgentRuntime(host)
+    await register(runtime)
+    async with runtime:
+        yield runtime
+
+
+async def on_embedded(path: str) -> None:
+    async with ledgers(EmbeddedHost(SqliteStore(path))) as runtime:
+        await serve(runtime)
+
+
+def on_dapr(port: str) -> None:
+    host = DaprHost(SidecarAddress.from_environment(), turn_timeout=10.0)
+
+    @asynccontextmanager
+    async def lifespan(_: object) -> AsyncIterator[None]:
+        async with ledgers(host) as runtime:
+
+            async def serve_when_ready() -> None:
+                await wait_until(lambda: host.ready, description="the sidecar hosts actors", within=60)
+                await serve(runtime)
+
+            serving = asyncio.create_task(serve_when_ready())
+            yield
+            serving.cancel()
+
+    uvicorn.run(sidecar_app(host, lifespan=lifespan), port=int(port), log_level="warning", access_log=False)
+
+
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    match sys.argv[1:]:
+        case "embedded", path:
+            asyncio.run(on_embedded(path))
+        case "dapr", port:
+            on_dapr(port)

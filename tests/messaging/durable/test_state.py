@@ -1,6 +1,5 @@
 """An agent's state and what it published are kept together, or not at all."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,13 +18,14 @@ from multi_actor.messaging import (
     TypeSubscription,
     UnavailableError,
 )
-from tests.messaging.harness import Do, Embedded, Probe, Reply, within
+from tests.messaging.durable.harness import DurableHarness
+from tests.messaging.harness import Do, Probe, Reply, within
 
 
 class Keeper(Probe):
     """Keeps what it was told."""
 
-    def __init__(self, harness: Embedded) -> None:
+    def __init__(self, harness: DurableHarness) -> None:
         super().__init__(harness)
         self.texts: list[str] = []
 
@@ -37,7 +37,7 @@ class Keeper(Probe):
         self.journal.note("loaded", str(self.id), *self.texts)
 
 
-async def start(harness: Embedded) -> AgentRuntime:
+async def start(harness: DurableHarness) -> AgentRuntime:
     """Start a runtime with two types of keepers; `b` is subscribed to `news`."""
 
     @harness.can
@@ -73,12 +73,12 @@ async def start(harness: Embedded) -> AgentRuntime:
     return runtime.start()
 
 
-async def texts(harness: Embedded, agent_id: str) -> list[str]:
+async def texts(harness: DurableHarness, agent_id: str) -> list[str]:
     state = await within(harness.runtime.agent_save_state(AgentId.from_str(agent_id)))
     return list(state["texts"])
 
 
-async def test_an_agent_is_what_it_was_before_the_restart(harness: Embedded) -> None:
+async def test_an_agent_is_what_it_was_before_the_restart(harness: DurableHarness) -> None:
     """Its state is loaded when its next message comes."""
     runtime = await start(harness)
     for text in ("one", "two"):
@@ -90,7 +90,7 @@ async def test_an_agent_is_what_it_was_before_the_restart(harness: Embedded) -> 
     assert harness.journal.count("loaded") == 1
 
 
-async def test_a_key_may_be_any_text(harness: Embedded) -> None:
+async def test_a_key_may_be_any_text(harness: DurableHarness) -> None:
     """Whatever a URL or a store makes of its letters."""
     keys = ["a/b", "a b", "ä", "a=b", "=41", "%41", "A", "~", "||", "a.b-c_d", "日本"]
     runtime = await start(harness)
@@ -102,7 +102,7 @@ async def test_a_key_may_be_any_text(harness: Embedded) -> None:
         assert await texts(harness, f"a/{key}") == [key]
 
 
-async def test_a_handler_that_raises_leaves_nothing(harness: Embedded) -> None:
+async def test_a_handler_that_raises_leaves_nothing(harness: DurableHarness) -> None:
     """No state, also in memory, and nothing of what it published."""
     await start(harness)
     await harness.do("a/1", "keep", "good")
@@ -114,11 +114,11 @@ async def test_a_handler_that_raises_leaves_nothing(harness: Embedded) -> None:
     assert [note[3] for note in harness.journal.notes if note[:2] == ("end", "b/1")] == ["kept"]
 
 
-async def test_a_save_that_fails_leaves_nothing_either(harness: Embedded) -> None:
+async def test_a_save_that_fails_leaves_nothing_either(harness: DurableHarness) -> None:
     """The sender hears that it may try again."""
     await start(harness)
     await harness.do("a/1", "keep", "good")
-    harness.store.faults["save"] = 1
+    harness.fail_next_save()
     with pytest.raises(UnavailableError, match="a planned fault") as raised:
         await harness.do("a/1", "keep_and_tell", "lost")
     assert isinstance(raised.value, RetryableError)
@@ -127,7 +127,7 @@ async def test_a_save_that_fails_leaves_nothing_either(harness: Embedded) -> Non
     assert [note[3] for note in harness.journal.notes if note[:2] == ("end", "b/1")] == ["kept"]
 
 
-async def test_a_message_that_the_broker_brings_twice_is_handled_once(harness: Embedded) -> None:
+async def test_a_message_that_the_broker_brings_twice_is_handled_once(harness: DurableHarness) -> None:
     """By the same agent, in the same process or the next."""
     runtime = await start(harness)
     for _ in range(2):
@@ -143,24 +143,28 @@ async def test_a_message_that_the_broker_brings_twice_is_handled_once(harness: E
     assert [await texts(harness, "b/1"), await texts(harness, "b/2")] == [["once", "more"], ["other agent"]]
 
 
-async def test_an_agent_remembers_many_messages(harness: Embedded) -> None:
-    """More than a few hundred, each of which may come again."""
-    runtime = await start(harness)
-    for _ in range(2):
-        for number in range(600):
+async def test_an_agent_remembers_many_messages(harness: DurableHarness) -> None:
+    """Some hundreds, each of which may come again."""
+    messages = range(min(600, harness.MANY))
+
+    async def tell_all() -> None:
+        for number in messages:
             await harness.tell("news/1", "keep", str(number), message_id=f"message {number}")
+
+    runtime = await start(harness)
+    await tell_all()
+    await tell_all()
     await harness.idle()
     await within(runtime.stop())
     await start(harness)
-    assert sorted(map(int, await texts(harness, "b/1"))) == list(range(600))
-    for number in range(600):
-        await harness.tell("news/1", "keep", str(number), message_id=f"message {number}")
+    assert sorted(map(int, await texts(harness, "b/1"))) == list(messages)
+    await tell_all()
     await harness.idle()
     await start(harness)
-    assert len(await texts(harness, "b/1")) == 600
+    assert len(await texts(harness, "b/1")) == len(messages)
 
 
-async def test_an_error_that_may_pass_brings_the_message_again(harness: Embedded) -> None:
+async def test_an_error_that_may_pass_brings_the_message_again(harness: DurableHarness) -> None:
     """Until it is handled, once; any other error ends it."""
     await start(harness)
     harness.journal.failures["b/1 for now"] = 2
@@ -173,7 +177,7 @@ async def test_an_error_that_may_pass_brings_the_message_again(harness: Embedded
     assert [await texts(harness, "b/1"), await texts(harness, "b/2")] == [["good"], []]
 
 
-async def test_a_message_that_never_can_be_handled_is_given_up(harness: Embedded) -> None:
+async def test_a_message_that_never_can_be_handled_is_given_up(harness: DurableHarness) -> None:
     """After some attempts; the runtime comes to rest, and the host keeps it as a dead letter."""
     await start(harness)
     harness.journal.failures["b/1 for now"] = 1000
@@ -182,12 +186,12 @@ async def test_a_message_that_never_can_be_handled_is_given_up(harness: Embedded
     assert 1 < harness.journal.count("begin", "b/1") < 1000
 
 
-async def test_what_was_not_delivered_waits_for_the_next_process(harness: Embedded) -> None:
+async def test_what_was_not_delivered_waits_for_the_next_process(harness: DurableHarness) -> None:
     """The broker did not take it: the outbox has it, and the reminder brings it."""
     runtime = await start(harness)
-    harness.store.faults["publish"] = 1
+    harness.fail_next_publish()
     await harness.do("a/1", "keep_and_tell", "late")
-    harness.runtime._patience = 0.05  # type: ignore[attr-defined]
+    harness.runtime._patience = 0.05
     await within(runtime.stop())
     assert harness.journal.count("begin", "b/1") == 0
     harness.skip_to_reminders()
@@ -197,7 +201,7 @@ async def test_what_was_not_delivered_waits_for_the_next_process(harness: Embedd
     assert harness.journal.count("begin", "b/1") == 1
 
 
-async def test_agents_and_subscriptions_are_registered_before_the_start(harness: Embedded) -> None:
+async def test_agents_and_subscriptions_are_registered_before_the_start(harness: DurableHarness) -> None:
     """The host has to know them; and what it cannot carry is refused."""
     runtime = await start(harness)
     await harness.do("a/1")
@@ -216,7 +220,7 @@ async def test_agents_and_subscriptions_are_registered_before_the_start(harness:
         await runtime.try_get_underlying_agent_instance(AgentId("a", "1"), Probe)
 
 
-async def test_a_host_may_be_entered_by_somebody_else(harness: Embedded) -> None:
+async def test_a_host_may_be_entered_by_somebody_else(harness: DurableHarness) -> None:
     """A service, for instance, that hosts other actors as well; it leaves the host, too."""
     runtime: Any = harness.make()
     await runtime.register("a", lambda: Keeper(harness))
@@ -227,18 +231,3 @@ async def test_a_host_may_be_entered_by_somebody_else(harness: Embedded) -> None
         await within(runtime.stop())
         assert host.ready
         assert (await host.metadata()).actors == {"a": 1}
-
-
-async def test_a_host_that_cannot_start_is_an_error_for_everybody(harness: Embedded) -> None:
-    """Each sender gets it, and so does the stop."""
-    runtime = await start(harness)
-    await harness.do("a/1")
-    other = Embedded(harness.store._path)
-    other.scripts = harness.scripts
-    second = await start(other)
-    for work in (second.send_message(Do("nothing"), AgentId("a", "1")), second.stop()):
-        with pytest.raises(Exception, match="in use by another process"):
-            await within(work)
-    await within(runtime.stop())
-    del other.runtime
-    await asyncio.sleep(0)
