@@ -14,6 +14,8 @@ from tools.dapr.processes import LOOPBACK
 
 TAMPERED = ("-m", "tests.dapr.tampered")
 SLOW = 60.0  # seconds within which what passes through the broker has arrived
+ACTORS = ("ChatAgent", "ResponseAgent", "MemoryAgentActor")
+BY_TOPIC = ("UpdateMemory", "Deliver")  # an event brings its request's id along, and not its trace
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
@@ -51,7 +53,8 @@ async def test_a_conversation(plane: ControlPlane, client: httpx.AsyncClient) ->
         await memory_holds(client, one, 3)
         metadata = await read(client, f"{one.url}/metadata")
         assert metadata["host"] == "dapr"
-        assert metadata["actors"] == {"ChatAgent": 1, "ResponseAgent": 1, "MemoryAgentActor": 1}
+        assert set(metadata["actors"]) == {*ACTORS, "SentimentAgent", "ConversationLog"}
+        assert {name: metadata["actors"][name] for name in ACTORS} == dict.fromkeys(ACTORS, 1)
         assert {line["level"] for line in one.lines} <= {"INFO", "WARNING"}
         assert [line["message"] for line in one.lines if line["level"] == "WARNING"] == [
             "APP_API_TOKEN is not set: whoever reaches this port can forge events and actor calls"
@@ -103,7 +106,7 @@ async def test_one_id_and_one_trace_follow_a_turn(
     traces = {
         call["path"].removeprefix("/actors/"): call["headers"].get("traceparent", "").split("-")[1:2]
         for call in calls
-        if call["headers"].get("x-request-id") == "request-1" and not call["path"].endswith("UpdateMemory")
+        if call["headers"].get("x-request-id") == "request-1" and not call["path"].endswith(BY_TOPIC)
     }
     assert traces == {
         "ChatAgent/ada/method/ProcessMessage": [TRACE_ID],
