@@ -20,7 +20,6 @@ from multi_actor.messaging.topics import Incoming
 from multi_actor.subscriptions import event_data
 
 _log = logging.getLogger(__name__)
-AT_ONCE = 2  # events that agents take in side by side on the embedded host: turns go first, agents follow
 PATIENCE = 1.0  # seconds that the end waits for messages between agents; the rest waits for the next start
 OWED_SECONDS = 15.0  # between two attempts to write what the log's database did not take
 
@@ -35,7 +34,7 @@ class Broadcast:
     async def join(self) -> None:
         """Register the agents and their topics with the host, before that is entered."""
         self._runtime = DaprAgentRuntime(
-            self._host, patience=PATIENCE, at_once=AT_ONCE, translators={USER_CHAT: conversation_message}
+            self._host, patience=PATIENCE, background=True, translators={USER_CHAT: conversation_message}
         )
         await register_agents(self._runtime, self._turn_log)
         await self._runtime.join()

@@ -117,15 +117,15 @@ class ActorHost(ABC):
         *,
         dead_letters: Subscriber | None = None,
         name: str = "",
-        at_once: int = 32,
+        background: bool = False,
     ) -> None:
         """Deliver each event of ``topic`` at least once, in any order, several at a time.
 
         ``RETRY``, or an exception, delivers it again after a growing delay; ``DROP``, or too many attempts, sends
         it to ``dead_letters``, once, and keeps it where it can be listed.
 
-        Subscribers of one topic have different names. The embedded host keeps a queue for each, of which it delivers
-        ``at_once`` events side by side. Dapr delivers to an application, as many at once as the component says; its
+        Subscribers of one topic have different names. The embedded host keeps a queue for each; in the ``background``
+        it lets everything else go first. Dapr delivers to an application, as many at once as the component says; its
         subscribers are asked in the order in which they came, and what one of them wants again all get again.
         """
 

@@ -44,9 +44,10 @@ class Broker:
         *,
         name: str = "",
         at_once: int = 32,
+        background: bool = False,
     ) -> None:
         """Deliver ``topic`` to this subscriber from the start on, ``at_once`` events side by side."""
-        to = Subscription(subscriber, dead_letters, at_once)
+        to = Subscription(subscriber, dead_letters, 2 if background else at_once, background)
         stored_as = f"{topic}/{name}" if name else topic
         queue = Queue(stored_as, to, self._store, self._clock, retry=self._retry, keep_dead=self._keep_dead)
         others = [each for each in self._topics.get(topic, []) if each.name != queue.name]

@@ -149,7 +149,7 @@ class DaprHost(ActorHost):
         *,
         dead_letters: Subscriber | None = None,
         name: str = "",
-        at_once: int = 32,  # noqa: ARG002  # the component says how many
+        background: bool = False,  # noqa: ARG002  # the sidecar knows no such thing
     ) -> None:
         self._topics.setdefault(topic, {})[name] = subscriber, dead_letters
 

@@ -144,9 +144,9 @@ class EmbeddedHost(ActorHost):
         *,
         dead_letters: Subscriber | None = None,
         name: str = "",
-        at_once: int = 32,
+        background: bool = False,
     ) -> None:
-        self._broker.subscribe(topic, subscriber, dead_letters, name=name, at_once=at_once)
+        self._broker.subscribe(topic, subscriber, dead_letters, name=name, background=background)
 
     async def deliver(self, event: CloudEvent) -> Delivery:
         return await ask_all(self._broker.subscribers(event.get("topic")), event)

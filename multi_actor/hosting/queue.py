@@ -17,6 +17,7 @@ from multi_actor.logs import correlation_id
 from multi_actor.serialization import read_json
 
 _log = logging.getLogger(__name__)
+_PASSES = 100  # of the event loop, before a delivery in the background: moments when idle, a second under load
 _PAGE = 1000  # events read at once; as many wait in memory, the others in the store
 
 
@@ -38,11 +39,12 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """Who gets a topic's events, ``at_once`` of them side by side."""
+    """Who gets a topic's events, ``at_once`` side by side; in the ``background`` everything else goes first."""
 
     subscriber: Subscriber
     dead_letters: Subscriber | None
     at_once: int
+    background: bool = False
 
 
 class Queue:
@@ -155,6 +157,9 @@ class Queue:
 
     async def _deliver(self, event: StoredEvent, failures: int) -> None:
         try:
+            if self._to.background:
+                for _ in range(_PASSES):
+                    await asyncio.sleep(0)
             envelope = _envelope(event)
             correlation_id.set(str(envelope.get("correlationid", "-")))
             answer = await ask(self._to.subscriber, envelope) if envelope else Delivery.DROP

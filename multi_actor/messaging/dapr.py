@@ -33,8 +33,8 @@ class DaprAgentRuntime(DurableRuntime):
     message that the broker delivers again is handled once. A handler that raises leaves nothing of what it did; where
     it raised a ``RetryableError`` on a published message, that is delivered again later.
 
-    ``translators`` are for Dapr topics on which others publish: each makes messages of their events. The embedded host
-    delivers ``at_once`` events of a topic side by side to the agents.
+    ``translators`` are for Dapr topics on which others publish: each makes messages of their events. In the
+    ``background`` published messages let everything else on the embedded host go first.
 
     The runtime enters ``host`` when it starts, and leaves it when it stops, unless somebody else has entered it after
     ``join``. ``stop`` waits ``patience`` seconds at most for published messages; those that were not delivered by
@@ -47,7 +47,7 @@ class DaprAgentRuntime(DurableRuntime):
         host: ActorHost,
         *,
         patience: float = 30.0,
-        at_once: int = 32,
+        background: bool = False,
         translators: Mapping[str, Translator] | None = None,
         **options: Unpack[RuntimeOptions],
     ) -> None:
@@ -62,7 +62,7 @@ class DaprAgentRuntime(DurableRuntime):
             self._wire.pack,
             partial(self._call, method="Deliver"),
             self._settled,
-            TopicOptions(patience, at_once, translators or {}),
+            TopicOptions(patience, background, translators or {}),
         )
         self._desk = Desk(
             make=partial(self._registry.make, self),

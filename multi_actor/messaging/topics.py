@@ -39,7 +39,7 @@ class TopicOptions:
     """How topics are carried, as ``DaprAgentRuntime`` takes it."""
 
     patience: float
-    at_once: int
+    background: bool
     translators: Mapping[str, Translator]
 
 
@@ -82,7 +82,7 @@ class Topics:
         self._names = {topic_name(each.topic_type) for each in subscriptions if isinstance(each, TypeSubscription)}
         for name in sorted(self._names):
             self._host.subscribe(
-                name, self.receive, dead_letters=self.bury, name="agents", at_once=self._options.at_once
+                name, self.receive, dead_letters=self.bury, name="agents", background=self._options.background
             )
 
     @property
