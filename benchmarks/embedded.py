@@ -5,8 +5,8 @@ it (SQLite file, default settings), load comes from this process over loopback, 
 same application that takes and returns the same JSON as a turn (``served.py``): what HTTP alone costs on this machine
 at this moment. ``GET /healthz``, which takes nothing, stands beside it.
 
-Replies go first; agents follow on what time is left. ``agents s/s`` is how long they go on after a second of load.
-With ``AGENTS=none`` it is the three actors alone.
+The three actors alone come first, then with the agents that follow the conversation: replies go first, and ``agents
+s/s`` is how long the agents go on after a second of load. What comes after the tables is with them.
 """
 
 import argparse
@@ -151,9 +151,12 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if options.only in (None, "throughput"):
-            with service(folder) as (port, _):
-                asyncio.run(load(port, 8, 1, lambda c, _: turn(f"warm{c}")))
-                asyncio.run(throughput(port, options.seconds))
+            for agents in ("none", "all"):
+                print(f"AGENTS={agents}")
+                with service(folder, AGENTS=agents) as (port, _):
+                    asyncio.run(load(port, 8, 1, lambda c, _: turn(f"warm{c}")))
+                    asyncio.run(followed(port))
+                    asyncio.run(throughput(port, options.seconds))
         if options.only in (None, "flat"):
             with service(folder) as (port, _):
                 asyncio.run(flat_cost(port, 10_000))
