@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-_CHUNKS = 16
+_CHUNKS = 17  # so that all that one outbox may publish again (OUTBOX_LIMIT, 1,000) is still known
 _SIZE = 64  # digests in a chunk: the one that is written with each message stays below 1.3 kB
 
 
 class Seen:
-    """Remembers at least the last 960 messages, by digests of their ids, in chunks under ``{prefix}-{n}``."""
+    """Remembers at least the last 1,024 messages, by digests of their ids, in chunks under ``{prefix}-{n}``."""
 
     def __init__(
         self, get: Callable[[str, Any], Awaitable[Any]], set_: Callable[[str, Any], Awaitable[None]], prefix: str

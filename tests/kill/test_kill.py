@@ -21,6 +21,10 @@ from tests.kill.traffic import USERS, Traffic
 from tests.kill.verdict import followed_once, in_the_order_of, kept_once
 from tests.support import wait_until
 
+# Where a process is killed while somebody connects to it, asyncio may leave that socket to the garbage collector.
+pytestmark = pytest.mark.filterwarnings(
+    r"ignore:Exception ignored in. <socket\.socket:pytest.PytestUnraisableExceptionWarning"
+)
 KILLS = 26
 REMEMBERED_WITHIN = 60.0  # seconds, from when everything is up again
 
