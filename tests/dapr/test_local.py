@@ -119,7 +119,11 @@ async def test_each_part_can_be_killed_and_started_again(name: str, plane: Contr
 async def test_a_paused_part_answers_nothing_until_it_goes_on(sidecar: Sidecar) -> None:
     """Its connections stay open, as with a machine that hangs."""
     sidecar.pause()
-    assert (await http_get(sidecar.http_port, "/v1.0/metadata"))[0] == 0
+
+    async def silent() -> bool:  # a processor that has not heard yet may end what it is at
+        return (await http_get(sidecar.http_port, "/v1.0/metadata"))[0] == 0
+
+    await wait_until(silent, description="the sidecar answers nothing")
     assert sidecar.running
     sidecar.resume()
     await hosting(sidecar)

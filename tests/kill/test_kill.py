@@ -185,7 +185,7 @@ async def test_a_published_event_survives_the_process(point: str, service: Servi
     await die_at(point, service, client)
     assert "user-chat" in service.events()
     if point == dying.AFTER_PUBLISH:
-        assert service.events() == ["user-chat", "user-chat/agents"]
+        assert set(service.events()) == {"user-chat", "user-chat/agents"}
     await service.start()
     await service.ready(client)
     await remember_once(service, client)
