@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from dapr.actor import ActorId, ActorInterface, ActorProxy, ActorRuntime
-from dapr.serializers import DefaultJSONSerializer
+from dapr.actor import ActorId, ActorInterface, ActorProxy
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
 
+from multi_actor.callbacks import CONFIG, actor_config
 from multi_actor.contracts import (
     APP_ID,
     CHAT,
@@ -160,7 +160,7 @@ def sidecar_routes(host: ActorHost, subscriptions: Subscriptions) -> APIRouter:
         return DeliveryStatus(status=await subscriptions.bury(envelope if envelope is not None else {}))
 
     @router.get(
-        "/dapr/config",
+        CONFIG,
         summary="Name the actor types",
         openapi_extra={"responses": {"200": {"content": {"application/json": {
             "example": {"entities": [CHAT, RESPONSE, MEMORY, "SentimentAgent"], "actorIdleTimeout": "0h10m0s0ms0μs"},
@@ -168,8 +168,7 @@ def sidecar_routes(host: ActorHost, subscriptions: Subscriptions) -> APIRouter:
     )  # fmt: skip
     async def dapr_config() -> Response:
         """Return the registered actor types (`entities`) and the actor settings, as the sidecar reads them."""
-        config = DefaultJSONSerializer().serialize(ActorRuntime.get_actor_config())
-        return Response(config, media_type="application/json")
+        return Response(actor_config(), media_type="application/json")
 
     return router
 

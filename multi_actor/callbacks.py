@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 from urllib.parse import unquote
 
+from dapr.actor import ActorRuntime
+from dapr.serializers import DefaultJSONSerializer
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -30,6 +32,12 @@ A few of them, however far apart (1.18), and the sidecar has this application's 
 so: what it takes for unhealthy it does not ask to deactivate anything. From the next answer on they may come back, and
 what is remembered here of their state is old.
 """
+
+
+def actor_config() -> bytes:
+    """Return what a sidecar is told at ``CONFIG``: the registered types and their settings, as the SDK writes them."""
+    config: bytes = DefaultJSONSerializer().serialize(ActorRuntime.get_actor_config())
+    return config
 
 
 @runtime_checkable

@@ -56,6 +56,16 @@ def read_json(data: bytes | str) -> Any:
         return json.loads(data)
 
 
+def read_object(data: object) -> dict[str, Any] | None:
+    """Return a JSON object, which may come as its text; None of whatever else there is."""
+    if isinstance(data, bytes | str):
+        try:
+            data = read_json(data)
+        except (ValueError, RecursionError):
+            return None
+    return data if isinstance(data, dict) else None
+
+
 class PlainJSONSerializer(Serializer):
     """JSON and nothing else; timedeltas are written as Go durations, bytes as base64, for timers and reminders."""
 

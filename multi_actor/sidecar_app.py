@@ -5,15 +5,13 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
-from dapr.actor import ActorRuntime
-from dapr.serializers import DefaultJSONSerializer
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from multi_actor.callbacks import CONFIG, HEALTH, ActorCallbacks, Called
+from multi_actor.callbacks import CONFIG, HEALTH, ActorCallbacks, Called, actor_config
 from multi_actor.deadlines import TimeLimit
 from multi_actor.edge import SIDECAR_BODY_BYTES, Edge
 from multi_actor.hosting.abc import CloudEvent, Delivery
@@ -64,8 +62,7 @@ def sidecar_app(
     """
 
     async def config(_: Request) -> Response:
-        written: bytes = DefaultJSONSerializer().serialize(ActorRuntime.get_actor_config())
-        return Response(written, media_type="application/json")
+        return Response(actor_config(), media_type="application/json")
 
     async def topics(_: Request) -> Response:
         return _json([each for topic in host.topics for each in subscriptions_to(topic, pubsub=host.pubsub)])

@@ -3,7 +3,6 @@
 One subscriber answers for a topic, on either host: over ``POST /subscribe`` on Dapr, directly on the embedded host.
 """
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,6 +17,7 @@ from multi_actor.contracts import MEMORY, USER_CHAT, ConversationUpdated, Memory
 from multi_actor.hosting.abc import ActorCallError, CloudEvent, Delivery
 from multi_actor.logs import correlation_id
 from multi_actor.messaging.wire import is_envelope
+from multi_actor.serialization import read_object
 
 _log = logging.getLogger(__name__)
 
@@ -99,22 +99,13 @@ def conversation_subscriptions(proxies: ActorFactoryBase) -> Subscriptions:
 
 def event_data(envelope: CloudEvent) -> dict[str, Any] | None:
     """Return the event, which may come as an object or as its JSON in a string."""
-    data = envelope.get("data")
-    if isinstance(data, str):
-        try:
-            data = json.loads(data)
-        except (ValueError, RecursionError):
-            return None
-    return data if isinstance(data, dict) else None
+    return read_object(envelope.get("data"))
 
 
 def read_envelope(body: bytes) -> CloudEvent | None:
     """Read a structured CloudEvent, and take over its correlation id; None if it is no JSON object."""
-    try:
-        envelope = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(envelope, dict):
+    envelope = read_object(body)
+    if envelope is None:
         return None
     caused_by = envelope.get("correlationid")
     if isinstance(caused_by, str) and caused_by:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from dapr.actor import Actor, ActorRuntime
-from dapr.actor.runtime.config import ActorReentrancyConfig, ActorTypeConfig
+from dapr.actor.runtime.config import ActorReentrancyConfig
 
 from multi_actor.errors import UnknownActorTypeError
 from multi_actor.hosting.abc import ActorKey
 from multi_actor.hosting.clock import Clock
-from multi_actor.hosting.registration import deactivate_actor, reentrancy_of
+from multi_actor.hosting.registration import deactivate_actor, own_config, reentrancy_of
 from multi_actor.hosting.timers import Timers
 from multi_actor.hosting.turn import Turn
 from multi_actor.hosting.turns import Turns
@@ -48,9 +48,9 @@ class Activations:
 
     def add_type(self, name: str) -> None:
         """Host this type from now on, with its own settings where it has some."""
-        config = ActorRuntime.get_actor_config()
-        own: ActorTypeConfig | None = next((c for c in config.actor_type_configs if c.actor_type == name), None)
-        idle = (own and own.actor_idle_timeout) or config.actor_idle_timeout or _IDLE_TIMEOUT
+        own = own_config(name)
+        all_types = ActorRuntime.get_actor_config().actor_idle_timeout
+        idle = (own and own.actor_idle_timeout) or all_types or _IDLE_TIMEOUT
         self._types[name] = HostedType(reentrancy_of(name), idle.total_seconds())
 
     def type_of(self, key: ActorKey) -> HostedType:

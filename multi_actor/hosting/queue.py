@@ -14,7 +14,7 @@ from multi_actor.hosting.clock import Clock
 from multi_actor.hosting.events import ask
 from multi_actor.hosting.state_store import StateStore, StoredEvent
 from multi_actor.logs import correlation_id
-from multi_actor.serialization import read_json
+from multi_actor.serialization import read_object
 
 _log = logging.getLogger(__name__)
 _PASSES = 100  # of the event loop, before a delivery in the background: moments when idle, a second under load
@@ -160,7 +160,7 @@ class Queue:
             if self._to.background:
                 for _ in range(_PASSES):
                     await asyncio.sleep(0)
-            envelope = _envelope(event)
+            envelope: CloudEvent = read_object(event.body) or {}
             correlation_id.set(str(envelope.get("correlationid", "-")))
             answer = await ask(self._to.subscriber, envelope) if envelope else Delivery.DROP
             if answer is Delivery.SUCCESS:
@@ -192,12 +192,3 @@ class Queue:
             self._go_on()
 
         self._clock.call_later(seconds, again)
-
-
-def _envelope(event: StoredEvent) -> CloudEvent:
-    """Return an event as it was published; empty where that cannot be read."""
-    try:
-        envelope: CloudEvent = read_json(event.body)
-    except (ValueError, RecursionError):
-        return {}
-    return envelope

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from dapr.actor import Actor, ActorId, ActorRuntime
-from dapr.actor.runtime.config import ActorReentrancyConfig
+from dapr.actor.runtime.config import ActorReentrancyConfig, ActorTypeConfig
 from dapr.actor.runtime.context import ActorRuntimeContext
 from dapr.clients.base import DaprActorClientBase
 from dapr.serializers import DefaultJSONSerializer, Serializer
@@ -44,11 +44,15 @@ async def register_actor(
     )
 
 
+def own_config(actor_type: str) -> ActorTypeConfig | None:
+    """Return the settings that a type has for itself."""
+    return next((c for c in ActorRuntime.get_actor_config().actor_type_configs if c.actor_type == actor_type), None)
+
+
 def reentrancy_of(actor_type: str) -> ActorReentrancyConfig:
     """Return a type's own setting where it has one, else that of all."""
-    config = ActorRuntime.get_actor_config()
-    own = next((c.reentrancy for c in config.actor_type_configs if c.actor_type == actor_type), None)
-    return own or config.reentrancy or ActorReentrancyConfig()
+    own = own_config(actor_type)
+    return (own and own.reentrancy) or ActorRuntime.get_actor_config().reentrancy or ActorReentrancyConfig()
 
 
 async def deactivate_actor(key: ActorKey) -> None:

@@ -1,7 +1,6 @@
 """What one process publishes and receives through an actor host's broker."""
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,7 +15,7 @@ from multi_actor.messaging.registry import Registry
 from multi_actor.messaging.subscriptions import TypeSubscription
 from multi_actor.messaging.tracing import Tracing, carried, carry
 from multi_actor.messaging.wire import Envelope, Packed, is_envelope
-from multi_actor.serialization import read_json
+from multi_actor.serialization import read_object
 
 _log = logging.getLogger(__name__)
 
@@ -134,10 +133,7 @@ class Topics:
         return Delivery.SUCCESS
 
     def _open(self, event: CloudEvent) -> Envelope | None:
-        data = event.get("data")
-        if isinstance(data, str):  # a publisher may send JSON as text
-            with contextlib.suppress(ValueError, RecursionError):
-                data = read_json(data)
+        data = read_object(event.get("data"))
         if is_envelope(data):
             return data
         incoming = self._options.translators[event["topic"]](event)

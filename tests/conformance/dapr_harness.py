@@ -7,8 +7,8 @@ from collections import Counter
 
 from dapr.actor import ActorRuntime
 from dapr.actor.runtime.config import ActorRuntimeConfig
-from dapr.serializers import DefaultJSONSerializer
 
+from multi_actor.callbacks import actor_config
 from multi_actor.errors import SidecarUnavailableError
 from multi_actor.hosting.abc import TopicStatus
 from multi_actor.hosting.dapr import DaprHost
@@ -54,7 +54,7 @@ class DaprHarness(Harness):
         self._up = True
         await self._serving.enter_async_context(served(sidecar_app(self.host), port=self._runtime.app_port))
         await self._runtime.provide(
-            Wanted(_config().decode(), tuple(self.setup.topics), self.ATTEMPTS - 1), same=len(self._asked) > 1
+            Wanted(actor_config().decode(), tuple(self.setup.topics), self.ATTEMPTS - 1), same=len(self._asked) > 1
         )
         await self.host.__aenter__()
         await wait_until(lambda: self.host.ready, description="the sidecar hosts actors", within=READY_WITHIN)
@@ -131,8 +131,3 @@ class DaprHarness(Harness):
             if error.status == NOT_FOUND:
                 return False
             raise
-
-
-def _config() -> bytes:
-    config: bytes = DefaultJSONSerializer().serialize(ActorRuntime.get_actor_config())
-    return config
